@@ -1,0 +1,24 @@
+"""${message}.
+
+Revision: ${up_revision}
+Revises: ${down_revision | comma,n}
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    ${upgrades if upgrades else "op.execute('SELECT 1')"}
+
+
+def downgrade() -> None:
+    """Undo."""
+    ${downgrades if downgrades else "op.execute('SELECT 1')"}
