@@ -54,6 +54,7 @@ jobs = Table(
     _at("deadline_at"),  # the client's own
     _at("total_deadline_at"),  # the template's, from the grant
     _at("estimated_at"),  # when it should be done
+    _at("retain_until"),  # the result is kept at least this long
     _at("created_at", nullable=False, default=True),
     _at("granted_at"),
     _at("finished_at"),

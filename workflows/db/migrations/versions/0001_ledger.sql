@@ -45,6 +45,7 @@ CREATE TABLE jobs (
     deadline_at TIMESTAMP WITH TIME ZONE,
     total_deadline_at TIMESTAMP WITH TIME ZONE,
     estimated_at TIMESTAMP WITH TIME ZONE,
+    retain_until TIMESTAMP WITH TIME ZONE,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     granted_at TIMESTAMP WITH TIME ZONE,
     finished_at TIMESTAMP WITH TIME ZONE,
