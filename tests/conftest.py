@@ -16,7 +16,7 @@ import structlog
 
 from orchestrator_tasks.embedded import engines as embedded
 from orchestrator_tasks.embedded import postgres
-from orchestrator_tasks.embedded.supervisor import ChildFailed, Supervisor
+from orchestrator_tasks.embedded.supervisor import ChildError, Supervisor
 from workflows.settings import Settings, load
 
 TEMPLATE = "migrated"
@@ -44,7 +44,7 @@ class TestEngines:
         return {**os.environ, **self.variables, **extra}
 
     def settings(self, **overrides: Any) -> Settings:
-        """Settings that point at these engines, nothing taken from this process's environment; `overrides` are fields."""
+        """Settings that point at these engines and take nothing from os.environ; `overrides` are fields."""
         return replace(load(self.variables), **overrides)
 
     def admin_url(self) -> str:
@@ -79,7 +79,7 @@ def _start(supervisor: Supervisor, data_dir: Path) -> embedded.Engines:
         parts = embedded.prepare(data_dir, {})
         try:
             supervisor.start(parts.children)
-        except ChildFailed:
+        except ChildError:
             supervisor.stop()
             if last:
                 raise

@@ -17,7 +17,7 @@ _LIFE = dt.timedelta(days=3650)
 
 
 def make(directory: Path) -> None:
-    """Write ca.crt, node.crt and node.key into `directory` unless they are there. The authority's key is thrown away."""
+    """Write ca.crt, node.crt and node.key into `directory` unless they are there. No key of the authority is kept."""
     if (directory / "node.key").exists():
         return
     authority, node = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())

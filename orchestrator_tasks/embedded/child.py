@@ -51,7 +51,7 @@ def unprivileged() -> User | None:
 
 
 def command(argv: Iterable[str], user: User | None) -> list[str]:
-    """`argv` behind the launcher: dies with this process, runs as `user`."""
+    """`argv`, its program a path, behind the launcher: dies with this process, runs as `user`."""
     uid, gid = (user.uid, user.gid) if user else (-1, -1)
     return [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(uid), str(gid), *argv]
 
@@ -91,18 +91,15 @@ def kill(processes: Iterable[psutil.Process]) -> None:
     psutil.wait_procs(processes, timeout=5)
 
 
-def end(process: subprocess.Popen[bytes], child: Child) -> None:
-    """Stop `process` gently, then whatever of its tree is left by force. Returns with none of them alive."""
-    below = tree(process.pid)
-    if process.poll() is None:
-        process.send_signal(child.stop_signal)
+def end(process: subprocess.Popen[bytes], child: Child, within_s: float) -> None:
+    """Wait up to `within_s` for a `process` that was told to stop, then kill it and whatever is left of its tree."""
     try:
-        process.wait(timeout=child.grace_s)
+        process.wait(timeout=within_s)
     except subprocess.TimeoutExpired:
-        below = tree(process.pid)
+        kill(tree(process.pid))
         process.kill()
         process.wait()
-    bury(child, [*below, *tree(process.pid)])
+    bury(child, tree(process.pid))
 
 
 def bury(child: Child, below: Iterable[psutil.Process]) -> None:

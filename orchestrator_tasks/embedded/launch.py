@@ -29,7 +29,8 @@ def main(argv: list[str]) -> None:
         sys.exit(f"launch: prctl: {os.strerror(ctypes.get_errno())}")
     if os.getppid() != parent:
         sys.exit(125)
-    os.execvp(argv[3], argv[3:])  # noqa: S606 - becoming the child is the point
+    # PROGRAM is a path: a search of PATH would import modules that the new user may not be able to read.
+    os.execv(argv[3], argv[3:])  # noqa: S606 - becoming the child is the point
 
 
 if __name__ == "__main__":

@@ -48,14 +48,14 @@ def prepare(data_dir: Path, *, choose: Callable[[str], int], credentials: Creden
     certificates.make(home)
     write_private(home / "security.toml", _security(home, credentials))
     write_private(home / "identities.json", _identities(credentials))
-    ports = {part: (choose(f"objectstore.{part}"), choose(f"objectstore.{part}.grpc")) for part in PARTS}
+    ports = {part: (choose(f"objectstore.{part}"), _grpc_port(part, choose)) for part in PARTS}
     child = Child(
         name="objectstore",
         argv=(_program(), "-logtostderr=true", "mini", *_SWITCHES, *_places(home, ports)),
         cwd=home,  # security.toml is read from here
         env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "TMPDIR": str(home)},
         ready=lambda: _answers(ports["s3"][0]),
-        leftovers=tuple(Path(f"/tmp/seaweedfs-{part}-grpc-{grpc}.sock") for part, (_, grpc) in ports.items()),  # noqa: S108
+        leftovers=tuple(_socket(part, grpc) for part, (_, grpc) in ports.items()),
     )  # fmt: skip
     return child, ports["s3"][0]
 
@@ -63,7 +63,8 @@ def prepare(data_dir: Path, *, choose: Callable[[str], int], credentials: Creden
 def create_bucket(endpoint_url: str, access_key: str, secret_key: str, bucket: str, region: str = "us-east-1") -> None:
     """Create `bucket` unless it is there."""
     client: Any = boto3.client(
-        "s3", endpoint_url=endpoint_url, aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=region,
+        "s3", endpoint_url=endpoint_url, region_name=region,
+        aws_access_key_id=access_key, aws_secret_access_key=secret_key,
         config=Config(connect_timeout=5, read_timeout=20, s3={"addressing_style": "path"}),
     )  # fmt: skip
     try:
@@ -82,11 +83,28 @@ def _program() -> str:
     return str(program)
 
 
+def _socket(part: str, port: int) -> Path:
+    """Where the program puts its local gRPC socket; it cannot be told another place."""
+    return Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock")  # noqa: S108
+
+
+def _grpc_port(part: str, choose: Callable[[str], int]) -> int:
+    """A port whose socket file is not lying there from somebody else's killed store."""
+    while True:
+        path = _socket(part, port := choose(f"objectstore.{part}.grpc"))
+        try:
+            path.unlink(missing_ok=True)
+        except PermissionError:
+            continue
+        return port
+
+
 def _places(home: Path, ports: dict[str, tuple[int, int]]) -> list[str]:
     places = [f"-dir={home / 'files'}", f"-s3.config={home / 'identities.json'}"]
     for part, (plain, grpc) in ports.items():
         places += [f"-{part}.port={plain}", f"-{part}.port.grpc={grpc}"]
-    return [*places, f"-filer.localSocket={home / 'filer.sock'}", f"-s3.localSocket={home / 's3.sock'}"]
+    # Relative to the working directory: the path of a socket may not be longer than 107 bytes.
+    return [*places, "-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"]
 
 
 def _security(home: Path, credentials: Credentials) -> str:

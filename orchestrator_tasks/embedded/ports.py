@@ -30,10 +30,10 @@ class Ports:
     moved: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def choose(self, name: str, wanted: int = 0) -> int:
-        """`wanted` if it is free, else another port; then `moved[name]` is (wanted, chosen). Raises OSError if none is."""
+        """`wanted` if it is free, else another port, noted in `moved` as (wanted, chosen). OSError if none is."""
         if wanted and wanted not in self.taken and is_free(wanted):
             return self._take(wanted)
-        for port in random.sample(_CANDIDATES, 200):  # noqa: S311 - spreads, does not protect
+        for port in random.sample(_CANDIDATES, 200):
             if port not in self.taken and is_free(port):
                 if wanted:
                     self.moved[name] = (wanted, port)

@@ -52,7 +52,7 @@ def url(port: int, password: str, database: str = DATABASE) -> str:
 
 
 def prepare(data_dir: Path, *, port: int, password: str) -> Child:
-    """The server of `data_dir` on `port`, its cluster created if there is none. Raises RuntimeError when initdb fails."""
+    """The server of `data_dir` on `port`, its cluster created if there is none; RuntimeError when initdb fails."""
     user = unprivileged()
     home = _home(data_dir, user)
     programs = _programs(home, user)

@@ -25,11 +25,11 @@ _PROBE_S: Final = 0.05
 _HOUSEKEEPING_S: Final = 5.0
 
 
-class ChildFailed(RuntimeError):
+class ChildError(RuntimeError):
     """A child ended or was not ready in time while the stack started. The message has the last lines of its log."""
 
 
-class Interrupted(RuntimeError):
+class StopRequestedError(RuntimeError):
     """A stop was asked for while the stack started."""
 
 
@@ -63,16 +63,20 @@ class Supervisor:
     def start(self, children: Sequence[Child]) -> None:
         """Start `children` side by side and return when all are ready.
 
-        Call from the main thread. Raises ChildFailed when one ends or is late, Interrupted when a stop is asked for; what was
-        started stays for `stop`.
+        Call from the main thread. Raises ChildError when one ends or is late, StopRequestedError when a stop is asked
+        for; what was started stays for `stop`.
         """
-        group = [_launch(child, self.log_dir) for child in children]
+        group: list[Running] = []
         self.groups.append(group)
-        while waiting := [running for running in group if not running.ready]:
+        for child in children:
+            group.append(_launch(child, self.log_dir))  # noqa: PERF401 - `stop` must see each one as soon as it runs
+        while True:
             if self.stopping():
-                raise Interrupted("stopped while starting")
-            for running in waiting:
+                raise StopRequestedError("stopped while starting")
+            for running in group:
                 self._look_at_start(running)
+            if all(running.ready for running in group):
+                return
             self._sleep(_PROBE_S, group)
 
     def watch(self) -> None:
@@ -101,12 +105,12 @@ class Supervisor:
         child = running.child
         code = running.process.poll()
         if code is not None:
-            raise ChildFailed(f"{child.name} ended with {code} while starting: {self._tail(child)}")
-        if child.ready():
+            raise ChildError(f"{child.name} ended with {code} while starting: {self._tail(child)}")
+        if not running.ready and child.ready():
             running.ready = True
             log.info("child_ready", child=child.name, seconds=round(time.monotonic() - running.started_s, 2))
-        elif time.monotonic() - running.started_s > child.ready_within_s:
-            raise ChildFailed(f"{child.name} was not ready within {child.ready_within_s:.0f} s: {self._tail(child)}")
+        elif not running.ready and time.monotonic() - running.started_s > child.ready_within_s:
+            raise ChildError(f"{child.name} was not ready within {child.ready_within_s:.0f} s: {self._tail(child)}")
 
     def _tend(self, running: Running, now: float) -> None:
         if running.restart_at_s is not None:
@@ -158,21 +162,23 @@ def _restart(running: Running, log_dir: Path) -> None:
 
 
 def _end_all(group: Sequence[Running]) -> None:
-    """Signal the whole group first, so that their graces run side by side."""
+    """Signal the whole group once (a second signal means "at once" to Celery), so that the graces run side by side."""
     alive = [running for running in group if running.restart_at_s is None]
-    below = {running.child.name: tree(running.process.pid) for running in alive}
+    below = [process for running in alive for process in tree(running.process.pid)]
+    told_s = time.monotonic()
     for running in alive:
         if running.process.poll() is None:
             running.process.send_signal(running.child.stop_signal)
     for running in alive:
-        end(running.process, running.child)
-        kill(below[running.child.name])
+        left_s = told_s + running.child.grace_s - time.monotonic()
+        end(running.process, running.child, max(0.0, left_s))
         os.close(running.pidfd)
         log.info("child_stopped", child=running.child.name, exit_code=running.process.returncode)
+    kill(below)
 
 
 def _bound_log(path: Path) -> None:
-    """Keep the last LOG_LIMIT_BYTES of a log in `.1` and begin anew; the child's descriptor appends, so it may go on."""
+    """Move a log past LOG_LIMIT_BYTES to `.1` and begin anew; the child's descriptor appends, so it may go on."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:

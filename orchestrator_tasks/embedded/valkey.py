@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from orchestrator_tasks.embedded.child import Child
 from orchestrator_tasks.embedded.credentials import write_private
@@ -53,7 +55,12 @@ def prepare(data_dir: Path, *, port: int, password: str) -> Child:
 
 def _answers(port: int, password: str) -> bool:
     client = redis.Redis(
-        host=LOOPBACK, port=port, password=password, socket_timeout=2, socket_connect_timeout=2, retry=None
+        host=LOOPBACK,
+        port=port,
+        password=password,
+        socket_timeout=2,
+        socket_connect_timeout=2,
+        retry=Retry(NoBackoff(), 0),
     )
     try:
         return bool(client.ping())

@@ -1,6 +1,4 @@
-import boto3
 import psycopg
-import redis
 
 
 def test_engines_answer(engines):
