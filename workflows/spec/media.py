@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class MediaInfo:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form, for the ledger; fractions as "n/d" strings."""
-        return _encode(asdict(self))
+        return cast(dict[str, Any], _encode(asdict(self)))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> MediaInfo:
@@ -59,7 +59,8 @@ class MediaInfo:
             size_bytes=data["size_bytes"],
             format=data["format"],
             duration=_fraction(data["duration"]),
-            video=video and VideoStream(
+            video=video
+            and VideoStream(
                 **{
                     **video,
                     "frame_rate": _fraction(video["frame_rate"]),

@@ -1,0 +1,173 @@
+"""The fields of each element type. The table in docs/scene.md is checked against these classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, validates_schema
+
+from workflows.spec.addresses import address
+from workflows.spec.colors import color
+from workflows.spec.faults import rejected, shown
+from workflows.spec.fields import REQUIRED, Listed, Parsed, StrictSchema, belongings
+from workflows.spec.quantities import length, moment, pixels, ratio, seconds, whole
+from workflows.spec.words import word
+
+SOURCE_SCHEMES = ("http", "https", "s3")
+FONT_FAMILIES = ("Inter",)
+FONT_WEIGHTS = {"normal": 400, "bold": 700}
+MAX_TEXT = 5000
+MAX_TRACK = 1000
+_IDENTIFIER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+_LATER = frozenset(
+    {"aspect_ratio", "background_color", "blend_mode", "blur", "border_radius", "chroma_key", "color_filter", "crop"}
+    | {"keyframes", "letter_spacing", "line_height", "loop", "mask", "on_short", "rotation", "shadow", "shadow_color"}
+    | {"speed", "stroke_color", "stroke_width", "transition", "trim_duration", "x_scale", "y_scale", "z_index"}
+)
+
+
+def identifier(value: Any) -> str:
+    """A name of 1 to 128 letters, digits, `.`, `_`, `~` or `-`."""
+    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
+        remedy = "Use 1 to 128 letters, digits and . _ ~ -"
+        raise rejected("invalid_value", f"{shown(value)} is not an id.", remedy)
+    return value
+
+
+def written_text(value: Any) -> str:
+    """Visible text of at most 5000 characters, with no control characters but tab and line feed."""
+    if not isinstance(value, str):
+        raise rejected("invalid_type", f"{shown(value)} is not text.", "Write a string.")
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    if len(text) > MAX_TEXT:
+        raise rejected("too_long", f"The text has {len(text)} characters.", f"Use at most {MAX_TEXT}.")
+    if not text.strip():
+        raise rejected("invalid_value", "The text is empty.", "Write some text, or remove the element.")
+    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text):
+        raise rejected("invalid_value", "The text has control characters.", "Remove them.")
+    return text
+
+
+def font_weight(value: Any) -> int:
+    """100, 200, … 900, or the words normal (400) and bold (700)."""
+    if isinstance(value, str) and value in FONT_WEIGHTS:
+        return FONT_WEIGHTS[value]
+    number: int = whole(100, 900)(value)
+    if number % 100:
+        raise rejected("invalid_value", f"{number} is not a font weight.", f"Use {round(number / 100) * 100}.")
+    return number
+
+
+class AnimationSchema(StrictSchema):
+    """A change over time at one end of an element."""
+
+    later = frozenset({"easing", "reversed", "transition"})
+
+    type = Parsed(word(("fade",), later=("slide", "scale", "spin", "wipe", "pan", "typewriter")), required=True)
+    time = Parsed(word(("start", "end")), default="start")
+    duration = Parsed(seconds(above_zero=True), default=1)
+
+
+_ANIMATION = AnimationSchema()
+
+
+class ElementSchema(StrictSchema):
+    """What every element has."""
+
+    later = _LATER
+
+    type = Parsed(str, required=True)
+    id = Parsed(identifier)
+    track = Parsed(whole(1, MAX_TRACK))
+    time = Parsed(seconds())
+    duration = Parsed(moment("end"))
+
+
+class Visual(StrictSchema):
+    """What every element that is seen has."""
+
+    x = Parsed(length(signed=True), default="0%")
+    y = Parsed(length(signed=True), default="0%")
+    width = Parsed(length(signed=False))
+    height = Parsed(length(signed=False))
+    x_anchor = Parsed(length(signed=True), default="0%")
+    y_anchor = Parsed(length(signed=True), default="0%")
+    opacity = Parsed(ratio(1), default=1)
+    animations = Listed(lambda _: _ANIMATION, least=0, most=2, required=False)
+
+    @validates_schema
+    def _one_fade_an_end(self, data: Mapping[str, Any], **_: Any) -> None:
+        ends = [animation["time"] for animation in data["animations"]]
+        if len(set(ends)) < len(ends):
+            fault = rejected("duplicate", f"Two fades at the {ends[0]}.", "Keep one fade at each end.")
+            raise ValidationError({"animations": fault.messages})
+
+
+class Sourced(StrictSchema):
+    """What every element with a file has."""
+
+    source = Parsed(address(SOURCE_SCHEMES), required=True)
+
+
+class Framed(StrictSchema):
+    """What every element with a picture from a file has."""
+
+    fit = Parsed(word(("cover", "contain", "fill"), later=("none", "blur-pad")), default="cover")
+
+
+class Played(StrictSchema):
+    """What every element that plays has."""
+
+    duration = Parsed(moment("media", "end"))
+    trim_start = Parsed(seconds(), default=0)
+    volume = Parsed(ratio(10), default=1)
+    audio_fade_in = Parsed(seconds(), default=0)
+    audio_fade_out = Parsed(seconds(), default=0)
+
+
+class VideoSchema(Played, Framed, Sourced, Visual, ElementSchema):
+    """A moving picture, with its sound."""
+
+
+class ImageSchema(Framed, Sourced, Visual, ElementSchema):
+    """A still picture."""
+
+
+class TextSchema(Visual, ElementSchema):
+    """Written text."""
+
+    text = Parsed(written_text, required=True)
+    font_family = Parsed(word(FONT_FAMILIES), default="Inter")
+    font_weight = Parsed(font_weight, default=400)
+    font_size = Parsed(pixels(4, 2000), default=48)
+    fill_color = Parsed(color, default="#ffffff")
+    text_align = Parsed(word(("left", "center", "right")), default="left")
+
+
+class AudioSchema(Played, Sourced, ElementSchema):
+    """Sound alone."""
+
+
+ELEMENT_SCHEMAS: dict[str, type[StrictSchema]] = {
+    "video": VideoSchema, "image": ImageSchema, "text": TextSchema, "audio": AudioSchema,
+}  # fmt: skip
+LATER_TYPES = ("shape", "composition", "captions")
+
+_TYPE = word(tuple(ELEMENT_SCHEMAS), later=LATER_TYPES)
+_READERS = {kind: schema() for kind, schema in ELEMENT_SCHEMAS.items()}
+for _schema in ELEMENT_SCHEMAS.values():
+    _schema.elsewhere = belongings(ELEMENT_SCHEMAS)
+
+
+def schema_of(item: Any) -> StrictSchema:
+    """The schema for an element as written, by its `type`. Raises ValidationError at `type`."""
+    if not isinstance(item, Mapping):
+        raise rejected("invalid_type", f"{shown(item)} is not an element.", 'Write an object: {"type": …}.')
+    if item.get("type") is None:
+        raise ValidationError({"type": REQUIRED})
+    try:
+        return _READERS[_TYPE(item["type"])]
+    except ValidationError as err:
+        raise ValidationError({"type": err.messages}) from err
