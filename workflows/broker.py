@@ -17,6 +17,7 @@ from workflows.canvas import PREFIX
 from workflows.settings import Settings
 
 CLASSES = ("quick", "balanced", "gpu", "distributed", "maintenance", "safe")
+MAINTENANCE = "maintenance"
 KEY_PREFIX = "vos:"
 # Twice the longest total of a template (90 min): a render never looks abandoned to the broker while it runs.
 VISIBILITY_S = 2 * 90 * 60
@@ -36,11 +37,11 @@ def route_by_ledger(engine: Callable[[], Engine]) -> Route:
     """The route function: a step's queue is what its row says at the moment it is published."""
 
     def route(name: str, args: Any = None, *_: Any, **__: Any) -> dict[str, Any] | None:
-        if not name.startswith(PREFIX) or not args:
+        if not name.startswith(PREFIX) or name.startswith(f"{PREFIX}{MAINTENANCE}.") or not args:
             return None
         with engine().connect() as conn:
             queue = conn.execute(text("SELECT queue FROM steps WHERE id = :id"), {"id": args[0]}).scalar_one_or_none()
-        return {"queue": queue or "maintenance"}
+        return {"queue": queue or MAINTENANCE}
 
     return route
 
@@ -86,7 +87,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # A render must not die because the broker blinked: the ledger's lease decides.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_soft_shutdown_timeout": 10,
-        "worker_enable_soft_shutdown_on_idle": True,
+        "worker_enable_soft_shutdown_on_idle": False,  # no wait lives in the broker
         "worker_deduplicate_successful_tasks": False,
         "worker_max_tasks_per_child": 200,
         "worker_hijack_root_logger": False,

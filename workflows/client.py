@@ -13,6 +13,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import urllib3
 
@@ -37,6 +38,7 @@ class ApiError(Exception):
         self.code = str(body.get("code") or f"http_{status}")
         self.path: str | None = body.get("path")
         self.remedy: str | None = body.get("remedy")
+        self.job_id: str | None = body.get("jobId")  # set when it is a job's own end that is told
         self.problems: list[Body] = list(body.get("errors") or [])
 
     @property
@@ -62,11 +64,11 @@ class Client:
 
     def status(self, job_id: str) -> Body:
         """The job's status: word, progress, current step; the result's URL once there is one."""
-        return self._call("GET", f"/api/v1/jobs/{job_id}/status")
+        return self._call("GET", f"/api/v1/jobs/{quote(job_id, safe='')}/status")
 
     def job(self, job_id: str) -> Body:
         """The job in full, its steps with their times and outputs."""
-        return self._call("GET", f"/api/v1/jobs/{job_id}")
+        return self._call("GET", f"/api/v1/jobs/{quote(job_id, safe='')}")
 
     def follow(self, body: Body) -> Iterator[Body]:
         """Post a job and yield its status until it has ended; the last one is final.
@@ -77,10 +79,11 @@ class Client:
         body = {"id": new_id("job"), **body}
         posted = _in_background(lambda: self.orchestrate(body))
         while True:
-            accepted = posted.done() and bool(posted.result())
+            accepted = _accepted(posted)
             status = self._status(str(body["id"]), absent_ok=not accepted)
             if status and status["status"] in ENDED:
-                posted.result(timeout=ANSWER_TIMEOUT_S)  # a refusal may concern an older job of this id
+                wait([posted], timeout=ANSWER_TIMEOUT_S)
+                _accepted(posted)  # what ended may be an older job of this id, and this one refused
                 yield status
                 return
             if status:
@@ -144,6 +147,16 @@ def _decoded(answer: urllib3.BaseHTTPResponse, url: str) -> Body:
     if not isinstance(body, dict):
         raise Unavailable(f"{url} did not answer in JSON", remedy="Check that the URL is the orchestrator's.")
     return body
+
+
+def _accepted(posted: Future[Body]) -> bool:
+    """Whether the POST has been answered. Raises what refused it; that the job itself ended badly is no refusal."""
+    if not posted.done():
+        return False
+    error = posted.exception()
+    if error and not (isinstance(error, ApiError) and error.job_id):
+        raise error
+    return True
 
 
 def _in_background(call: Callable[[], Body]) -> Future[Body]:

@@ -29,7 +29,12 @@ class OrchestratorError(Exception):
     remedy: ClassVar[str] = "Try again; if it lasts, send the job id to the operators."
 
     def __init__(
-        self, message: str, *, path: str | None = None, remedy: str | None = None, details: Mapping[str, Any] | None = None
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        remedy: str | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -45,7 +50,10 @@ class OrchestratorError(Exception):
     def as_dict(self) -> dict[str, Any]:
         """The error as stored in the ledger and shown to clients."""
         body: dict[str, Any] = {
-            "code": self.code, "message": self.message, "retryable": self.retryable, "remedy": self.advice,
+            "code": self.code,
+            "message": self.message,
+            "retryable": self.retryable,
+            "remedy": self.advice,
         }
         if self.path:
             body["path"] = self.path

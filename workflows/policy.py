@@ -21,7 +21,9 @@ class Policy:
     """How jobs are admitted, placed and retried."""
 
     max_concurrent_jobs: int = 50
-    priority_weights: Mapping[str, int] = field(default_factory=lambda: {"low": 1, "normal": 2, "high": 3, "critical": 4})
+    priority_weights: Mapping[str, int] = field(
+        default_factory=lambda: {"low": 1, "normal": 2, "high": 3, "critical": 4}
+    )
     strategy: str = "ai_driven"
     retry_enabled: bool = True
 

@@ -31,7 +31,9 @@ class Settings:
     database_url: str = _env("DATABASE_URL", "", "PostgreSQL 15+ as postgresql://user:pass@host:port/db.", secret=True)
     redis_url: str = _env("REDIS_URL", "", "Redis 7+ or Valkey as redis://host:port/db.", secret=True)
     s3_endpoint_url: str = _env("S3_ENDPOINT_URL", "", "Object store endpoint; empty means AWS itself.")
-    s3_public_endpoint_url: str = _env("S3_PUBLIC_ENDPOINT_URL", "", "Endpoint written into result URLs; empty = the same.")
+    s3_public_endpoint_url: str = _env(
+        "S3_PUBLIC_ENDPOINT_URL", "", "Endpoint written into result URLs; empty = the same."
+    )
     s3_bucket: str = _env("S3_BUCKET", "video-results", "Bucket for results and intermediates.")
     aws_region: str = _env("AWS_REGION", "us-east-1", "Region of the bucket.")
     aws_access_key_id: str = _env("AWS_ACCESS_KEY_ID", "", "Object store key id.", secret=True)
@@ -40,8 +42,14 @@ class Settings:
     webhook_secret: str = _env("WEBHOOK_SECRET", "", "Standard Webhooks signing secret, whsec_...", secret=True)
     result_expires_s: int = _env("RESULT_EXPIRES_S", 86400, "Life of a signed result URL, seconds.")
 
+    retention_s: int = _env(
+        "RETENTION_S", 30 * 86400, "How long results are kept unless the job says `expires_in`, seconds."
+    )
+
     node_id: str = _env("NODE_ID", "", "Name of this machine in the fleet; empty = the host name.")
-    data_dir: str = _env("DATA_DIR", "", "Where this node keeps caches and scratch; empty = ~/.local/share/video-orchestrator.")
+    data_dir: str = _env(
+        "DATA_DIR", "", "Where this node keeps caches and scratch; empty = ~/.local/share/video-orchestrator."
+    )
     cache_max_bytes: int = _env("CACHE_MAX_BYTES", 20 * GIB, "Bound of the node's source cache, bytes.")
     ffmpeg: str = _env("FFMPEG", "", "FFmpeg program; empty = the pinned one of the installation.")
     render_slots: int = _env("RENDER_SLOTS", 2, "Renders at once of the embedded general worker.")
@@ -50,12 +58,18 @@ class Settings:
     lease_s: float = _env("LEASE_S", 15.0, "Life of a step's lease, seconds of database time.")
     heartbeat_s: float = _env("HEARTBEAT_S", 3.0, "Time between a step's heartbeats, seconds.")
     tick_s: float = _env("RECONCILE_TICK_S", 1.0, "Time between two rounds of the reconciler, seconds.")
-    republish_s: float = _env("REPUBLISH_S", 2.0, "A ready step nobody claimed is sent again after this, doubling to 60 s.")
+    republish_s: float = _env(
+        "REPUBLISH_S", 2.0, "A ready step nobody claimed is sent again after this, doubling to 60 s."
+    )
     stall_s: float = _env("STALL_S", 30.0, "A render without progress for this long is killed, seconds.")
     loss_limit: int = _env("LOSS_LIMIT", 3, "Lost workers a step survives before it runs once in the safe queue.")
 
-    source_allow_private: str = _env("SOURCE_ALLOW_PRIVATE", "", "CIDRs that sources and webhooks may be reached at though private.")
-    source_ports: str = _env("SOURCE_PORTS", "80,443", "TCP ports sources may be fetched from (any in the CIDRs above).")
+    source_allow_private: str = _env(
+        "SOURCE_ALLOW_PRIVATE", "", "CIDRs that sources and webhooks may be reached at though private."
+    )
+    source_ports: str = _env(
+        "SOURCE_PORTS", "80,443", "TCP ports sources may be fetched from (any in the CIDRs above)."
+    )
     source_s3_buckets: str = _env("SOURCE_S3_BUCKETS", "", "Buckets that s3:// sources may name, comma separated.")
     source_max_bytes: int = _env("SOURCE_MAX_BYTES", 5 * GIB, "Largest source, bytes.")
     source_timeout_s: float = _env("SOURCE_TIMEOUT_S", 300.0, "Longest download of one source, seconds.")

@@ -50,7 +50,14 @@ class Submitted:
 
 
 def submit(
-    engine: Engine, app: Celery, settings: Settings, policy: Policy, *, tenant: str, body: Mapping[str, Any], idempotency_key: str | None
+    engine: Engine,
+    app: Celery,
+    settings: Settings,
+    policy: Policy,
+    *,
+    tenant: str,
+    body: Mapping[str, Any],
+    idempotency_key: str | None,
 ) -> Submitted:
     """Accept a job and publish its canvas.
 
@@ -65,8 +72,14 @@ def submit(
     return Submitted(job=accepted.job, replayed=accepted.replayed, published=published, wait=accepted.job.inline)
 
 
-def _request(
-    conn: Connection, settings: Settings, policy: Policy, tenant: str, body: Mapping[str, Any], spec: JobSpec, key: str | None
+def _request(  # noqa: PLR0917 - one caller, above
+    conn: Connection,
+    settings: Settings,
+    policy: Policy,
+    tenant: str,
+    body: Mapping[str, Any],
+    spec: JobSpec,
+    key: str | None,
 ) -> Request:
     coefficients, threads = fleet_of(conn, settings)
     timeline = resolve(spec, {})
@@ -104,7 +117,8 @@ def _inline(conn: Connection, spec: JobSpec, plan: Plan, settings: Settings) -> 
         return False
     ahead = conn.execute(
         text("""
-        SELECT coalesce(sum((w.plan->'estimate'->>'p50_s')::float), 0) FROM jobs j JOIN workflows w ON w.id = j.workflow_id
+        SELECT coalesce(sum((w.plan->'estimate'->>'p50_s')::float), 0) FROM jobs j
+        JOIN workflows w ON w.id = j.workflow_id
         WHERE j.finished_at IS NULL AND j.template = 'quick_sync'
         """)
     ).scalar_one()

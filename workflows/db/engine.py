@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import OperationalError
 
 from workflows.errors import Unavailable
@@ -56,5 +56,3 @@ def reachable(what: str = "the database") -> Iterator[None]:
         yield
     except OperationalError as err:
         raise Unavailable(f"{what} does not answer") from err
-
-

@@ -36,7 +36,10 @@ def allocate(conn: Connection, orchestration_id: str, step_id: str, strategy: st
     The caller holds the gate's lock. Strategy and snapshot are stored with the reservation, its compensation too.
     """
     row = conn.execute(
-        text("SELECT id, threads, memory_bytes, disk_bytes, quick FROM allocations WHERE orchestration_id = :job AND state = 'requested'"),
+        text(
+            """SELECT id, threads, memory_bytes, disk_bytes, quick FROM allocations
+               WHERE orchestration_id = :job AND state = 'requested'"""
+        ),
         {"job": orchestration_id},
     ).one()
     need = Need(threads=row.threads, memory_bytes=row.memory_bytes, disk_bytes=row.disk_bytes)
@@ -47,8 +50,8 @@ def allocate(conn: Connection, orchestration_id: str, step_id: str, strategy: st
     compensations.record(conn, orchestration_id, step_id, "release_allocation", allocation_id=row.id)
     conn.execute(
         text("""
-        UPDATE allocations SET state = 'granted', node = :node, strategy = :strategy, snapshot = CAST(:snapshot AS jsonb),
-          granted_at = clock_timestamp() WHERE id = :id
+        UPDATE allocations SET state = 'granted', node = :node, strategy = :strategy,
+          snapshot = CAST(:snapshot AS jsonb), granted_at = clock_timestamp() WHERE id = :id
         """),
         {"node": node.id, "strategy": strategy, "snapshot": json.dumps([asdict(n) for n in nodes]), "id": row.id},
     )

@@ -63,6 +63,7 @@ def performance_based(nodes: Sequence[NodeLoad], need: Need) -> NodeLoad | None:
 
 def ai_driven(nodes: Sequence[NodeLoad], need: Need) -> NodeLoad | None:
     """The node where the cost model expects the job to end first: work shares the threads that are really there."""
+
     def expected(node: NodeLoad) -> float:
         crowding = max(1.0, (node.used_threads + need.threads) / node.threads)
         return crowding / (node.speed or 1.0)

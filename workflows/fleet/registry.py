@@ -29,15 +29,23 @@ def register_node(conn: Connection, node: NodeFacts) -> None:
     conn.execute(
         text("""
         INSERT INTO nodes (id, boot_id, state, capabilities, performance, threads, memory_bytes, disk_bytes, version)
-        VALUES (:id, :boot, 'active', CAST(:capabilities AS jsonb), CAST(:performance AS jsonb), :threads, :memory, :disk, :version)
-        ON CONFLICT (id) DO UPDATE SET boot_id = excluded.boot_id, state = 'active', capabilities = excluded.capabilities,
-          performance = excluded.performance, threads = excluded.threads, memory_bytes = excluded.memory_bytes,
-          disk_bytes = excluded.disk_bytes, version = excluded.version, registered_at = now(), heartbeat_at = clock_timestamp()
+        VALUES (:id, :boot, 'active', CAST(:capabilities AS jsonb), CAST(:performance AS jsonb), :threads, :memory,
+          :disk, :version)
+        ON CONFLICT (id) DO UPDATE SET boot_id = excluded.boot_id, state = 'active',
+          capabilities = excluded.capabilities, performance = excluded.performance,
+          threads = excluded.threads, memory_bytes = excluded.memory_bytes,
+          disk_bytes = excluded.disk_bytes, version = excluded.version, registered_at = now(),
+          heartbeat_at = clock_timestamp()
         """),
         {
-            "id": node.id, "boot": node.boot_id, "capabilities": json.dumps(dict(node.capabilities)),
-            "performance": json.dumps(dict(node.performance)), "threads": node.threads, "memory": node.memory_bytes,
-            "disk": node.disk_bytes, "version": node.version,
+            "id": node.id,
+            "boot": node.boot_id,
+            "capabilities": json.dumps(dict(node.capabilities)),
+            "performance": json.dumps(dict(node.performance)),
+            "threads": node.threads,
+            "memory": node.memory_bytes,
+            "disk": node.disk_bytes,
+            "version": node.version,
         },
     )
 
@@ -76,7 +84,8 @@ def beat_worker(conn: Connection, worker_id: str, *, node: str, pid: int, queues
     conn.execute(
         text("""
         INSERT INTO workers (id, node, pid, queues, slots) VALUES (:id, :node, :pid, :queues, :slots)
-        ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp(), queues = excluded.queues, slots = excluded.slots
+        ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp(), queues = excluded.queues,
+          slots = excluded.slots
         """),
         {"id": worker_id, "node": node, "pid": pid, "queues": sorted(queues), "slots": slots},
     )
@@ -114,6 +123,9 @@ def forget_silent_workers(conn: Connection, ttl_s: float) -> int:
 def fleet_performance(conn: Connection) -> tuple[Mapping[str, float], int] | None:
     """Calibration and threads of the live node with the most threads; None when no node has registered."""
     row = conn.execute(
-        text("SELECT performance, threads, capabilities FROM nodes WHERE state = 'active' ORDER BY threads DESC, id LIMIT 1")
+        text(
+            """SELECT performance, threads, capabilities FROM nodes WHERE state = 'active'
+               ORDER BY threads DESC, id LIMIT 1"""
+        )
     ).one_or_none()
     return None if row is None else (row.performance, int(row.capabilities.get("render_threads", row.threads)))

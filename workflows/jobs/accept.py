@@ -68,27 +68,34 @@ def accept(conn: Connection, request: Request) -> Accepted:
         raced = _insert_key(conn, request, orchestration_id)
         if raced is not None:
             raise Conflict("the Idempotency-Key is being used by another request", remedy="Send the request again.")
-    events.append(conn, orchestration_id, "job_accepted", template=request.plan.template, reason=request.plan.choice.reason)
+    events.append(
+        conn, orchestration_id, "job_accepted", template=request.plan.template, reason=request.plan.choice.reason
+    )
     return Accepted(job=job, replayed=False)
 
 
-def add_workflow(conn: Connection, job: Job, plan: Plan, graph: Graph, *, why: str, done: Mapping[str, Any] | None = None) -> None:
-    """Write a workflow row and its steps for `job.workflow_id`; steps named in `done` start as done with that output."""
+def add_workflow(
+    conn: Connection, job: Job, plan: Plan, graph: Graph, *, why: str, done: Mapping[str, Any] | None = None
+) -> None:
+    """Write a workflow row and its steps for `job.workflow_id`; those in `done` start as done with that output."""
     conn.execute(
         insert(workflows).values(
-            id=job.workflow_id, orchestration_id=job.orchestration_id, template=plan.template, plan=plan_to_dict(plan), why=why
+            id=job.workflow_id,
+            orchestration_id=job.orchestration_id,
+            template=plan.template,
+            plan=plan_to_dict(plan),
+            why=why,
         )
     )
-    conn.execute(insert(steps), [_step_row(job, plan, graph, position, done or {}) for position in range(len(graph.steps))])
+    conn.execute(
+        insert(steps), [_step_row(job, plan, graph, position, done or {}) for position in range(len(graph.steps))]
+    )
 
 
 def _step_row(job: Job, plan: Plan, graph: Graph, position: int, done: Mapping[str, Any]) -> dict[str, Any]:
     node = graph.steps[position]
     still_open = sum(1 for name in node.after if name not in done)
-    if node.name in done:
-        state = StepState.DONE
-    else:
-        state = StepState.BLOCKED if still_open else StepState.READY
+    state = _first_state(node.name in done, still_open)
     ready = state is StepState.READY
     return {
         "id": step_id(job.workflow_id, node.name),
@@ -109,6 +116,12 @@ def _step_row(job: Job, plan: Plan, graph: Graph, position: int, done: Mapping[s
         "dispatched_at": text("clock_timestamp()") if ready else None,
         "ready_at": text("clock_timestamp()") if ready else None,
     }
+
+
+def _first_state(done: bool, still_open: int) -> StepState:
+    if done:
+        return StepState.DONE
+    return StepState.BLOCKED if still_open else StepState.READY
 
 
 def _insert_job(conn: Connection, request: Request) -> str | None:
@@ -181,14 +194,16 @@ def _insert_key(conn: Connection, request: Request, orchestration_id: str) -> st
           body_hash = CASE WHEN idempotency.expires_at <= now() THEN excluded.body_hash ELSE idempotency.body_hash END,
           orchestration_id = CASE WHEN idempotency.expires_at <= now()
             THEN excluded.orchestration_id ELSE idempotency.orchestration_id END,
-          expires_at = CASE WHEN idempotency.expires_at <= now() THEN excluded.expires_at ELSE idempotency.expires_at END
+          expires_at = CASE WHEN idempotency.expires_at <= now()
+            THEN excluded.expires_at ELSE idempotency.expires_at END
         RETURNING orchestration_id
         """),
         {
-            "tenant": request.tenant, "key": request.idempotency_key, "hash": request.body_hash,
-            "job": orchestration_id, "hours": IDEMPOTENCY_HOURS,
+            "tenant": request.tenant,
+            "key": request.idempotency_key,
+            "hash": request.body_hash,
+            "job": orchestration_id,
+            "hours": IDEMPOTENCY_HOURS,
         },
     ).scalar_one()
     return None if holder == orchestration_id else str(holder)
-
-

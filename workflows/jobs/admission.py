@@ -34,7 +34,8 @@ _LINE = text("""
 SELECT s.id, s.fence, s.name, s.successors, s.workflow_id, j.orchestration_id, j.template
 FROM steps s JOIN jobs j USING (orchestration_id)
 LEFT JOIN LATERAL (
-  SELECT count(*) AS running FROM jobs r WHERE r.tenant = j.tenant AND r.granted_at IS NOT NULL AND r.finished_at IS NULL
+  SELECT count(*) AS running FROM jobs r
+  WHERE r.tenant = j.tenant AND r.granted_at IS NOT NULL AND r.finished_at IS NULL
 ) t ON true
 WHERE s.state = 'waiting' AND s.reason = :reason AND j.state IN ('queued', 'processing') AND NOT j.cancel_requested
 ORDER BY (j.template = 'quick_sync') DESC,
@@ -43,7 +44,8 @@ LIMIT 200
 """)
 
 _PASS = text("""
-UPDATE steps SET state = 'done', reason = NULL, progress = 1, output = CAST(:output AS jsonb), finished_at = clock_timestamp()
+UPDATE steps SET state = 'done', reason = NULL, progress = 1, output = CAST(:output AS jsonb),
+  finished_at = clock_timestamp()
 WHERE id = :step AND state = 'waiting'
 """)
 
@@ -60,7 +62,9 @@ def room_for_job(conn: Connection, waiter: Row[Any], policy: Policy) -> Mapping[
     """Admission: fewer jobs of the template in flight than min(maxConcurrentJobs, 2 x slots of its live workers)."""
     row = conn.execute(
         text("""
-        SELECT (SELECT count(*) FROM jobs WHERE template = :template AND granted_at IS NOT NULL AND finished_at IS NULL) AS running,
+        SELECT
+          (SELECT count(*) FROM jobs
+           WHERE template = :template AND granted_at IS NOT NULL AND finished_at IS NULL) AS running,
           (SELECT coalesce(sum(slots), 0) FROM workers w WHERE s.queue = ANY(w.queues)
              AND w.heartbeat_at > clock_timestamp() - make_interval(secs => :ttl)) AS slots
         FROM steps s WHERE s.id = :step
@@ -141,5 +145,3 @@ def _pass(conn: Connection, gate: Gate, waiter: Row[Any], policy: Policy) -> boo
     if job.state is JobState.QUEUED:
         store.transition(conn, job, JobState.PROCESSING)
     return True
-
-

@@ -54,7 +54,8 @@ def count_pending(conn: Connection, orchestration_id: str) -> int:
     """How many are still to run."""
     return int(
         conn.execute(
-            text("SELECT count(*) FROM compensations WHERE orchestration_id = :job AND state = 'pending'"), {"job": orchestration_id}
+            text("SELECT count(*) FROM compensations WHERE orchestration_id = :job AND state = 'pending'"),
+            {"job": orchestration_id},
         ).scalar_one()
     )
 
@@ -79,7 +80,9 @@ def mark_done(conn: Connection, compensation: Compensation) -> None:
         text("UPDATE compensations SET state = 'done', attempts = attempts + 1, done_at = now() WHERE id = :id"),
         {"id": compensation.id},
     )
-    events.append(conn, compensation.orchestration_id, "compensated", action=compensation.action, args=compensation.args)
+    events.append(
+        conn, compensation.orchestration_id, "compensated", action=compensation.action, args=compensation.args
+    )
 
 
 def mark_failed(conn: Connection, compensation: Compensation, error: str) -> None:

@@ -23,11 +23,18 @@ def end(conn: Connection, job: Job, outcome: JobState, error: OrchestratorError 
     conn.execute(_SKIP, {"job": job.orchestration_id})
     described = error.as_dict() if error else None
     store.transition(
-        conn, job, JobState.COMPENSATING, event={"outcome": outcome.value, "error": described},
-        outcome=outcome.value, error=described,
+        conn,
+        job,
+        JobState.COMPENSATING,
+        event={"outcome": outcome.value, "error": described},
+        outcome=outcome.value,
+        error=described,
     )
     conn.execute(
-        text("UPDATE allocations SET state = 'released', released_at = now() WHERE orchestration_id = :job AND state = 'requested'"),
+        text(
+            """UPDATE allocations SET state = 'released', released_at = now()
+               WHERE orchestration_id = :job AND state = 'requested'"""
+        ),
         {"job": job.orchestration_id},
     )
     finish_if_compensated(conn, store.get(conn, job.orchestration_id))
@@ -39,15 +46,13 @@ def finish_if_compensated(conn: Connection, job: Job) -> bool:
         return False
     assert job.outcome is not None  # noqa: S101 - written with the state
     store.transition(conn, job, job.outcome, event={"error": job.error})
-    webhooks.enqueue(conn, store.get(conn, job.orchestration_id))
+    webhooks.enqueue_for(conn, job.orchestration_id)
     return True
 
 
 def succeed(conn: Connection, job: Job, *, fence: int, result: dict[str, object]) -> None:
     """Publish a locked job's output by pointer swap and end it as succeeded. The caller holds the step's token."""
-    conn.execute(
-        text("UPDATE artifacts SET state = 'published' WHERE key = :key"), {"key": result["key"]}
-    )
+    conn.execute(text("UPDATE artifacts SET state = 'published' WHERE key = :key"), {"key": result["key"]})
     conn.execute(
         text("UPDATE jobs SET result = CAST(:result AS jsonb), output_fence = :fence WHERE orchestration_id = :job"),
         {"result": json.dumps(result), "fence": fence, "job": job.orchestration_id},

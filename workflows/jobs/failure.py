@@ -53,8 +53,11 @@ def decide(
     if error.kind is FailureKind.RESOURCE:
         waiting = step.attempts < RESOURCE_TRIES
         return Decision(
-            action=Action.RETRY if waiting else Action.FAIL, reason="resource", delay_s=RESOURCE_WAIT_S,
-            failures=failures, losses=losses,
+            action=Action.RETRY if waiting else Action.FAIL,
+            reason="resource",
+            delay_s=RESOURCE_WAIT_S,
+            failures=failures,
+            losses=losses,
         )
     if error.kind is FailureKind.LOST:
         return _lost(step, losses + 1, loss_limit)
@@ -74,8 +77,8 @@ def _lost(step: Step, losses: int, limit: int) -> Decision:
 
 
 _LEAVE = text("""
-UPDATE steps SET state = :state, reason = :reason, failures = :failures, losses = :losses, error = CAST(:error AS jsonb),
-  queue = coalesce(:queue, queue), lease_owner = NULL, lease_until = NULL,
+UPDATE steps SET state = :state, reason = :reason, failures = :failures, losses = :losses,
+  error = CAST(:error AS jsonb), queue = coalesce(:queue, queue), lease_owner = NULL, lease_until = NULL,
   next_attempt_at = CASE WHEN :state = 'waiting' THEN clock_timestamp() + make_interval(secs => :delay) END,
   ready_at = CASE WHEN :state = 'ready' THEN clock_timestamp() ELSE ready_at END,
   dispatched_at = CASE WHEN :state = 'ready' THEN clock_timestamp() ELSE dispatched_at END,
@@ -91,16 +94,30 @@ def apply(conn: Connection, job: Job, step: Step, error: OrchestratorError, deci
     changed = conn.execute(
         _LEAVE,
         {
-            "state": STATE_AFTER[decision.action], "reason": decision.reason, "failures": decision.failures,
-            "losses": decision.losses, "error": json.dumps(error.as_dict()), "delay": decision.delay_s,
-            "queue": SAFE_QUEUE if decision.action is Action.SAFE else None, "step": step.id, "fence": step.fence,
+            "state": STATE_AFTER[decision.action],
+            "reason": decision.reason,
+            "failures": decision.failures,
+            "losses": decision.losses,
+            "error": json.dumps(error.as_dict()),
+            "delay": decision.delay_s,
+            "queue": SAFE_QUEUE if decision.action is Action.SAFE else None,
+            "step": step.id,
+            "fence": step.fence,
         },
     )
     if changed.rowcount == 0:
         return False
     events.append(
-        conn, job.orchestration_id, "step_failed", step=step.name, action=decision.action.value, reason=decision.reason,
-        attempt=step.attempts, fence=step.fence, error=error.as_dict(), delay_s=round(decision.delay_s, 3),
+        conn,
+        job.orchestration_id,
+        "step_failed",
+        step=step.name,
+        action=decision.action.value,
+        reason=decision.reason,
+        attempt=step.attempts,
+        fence=step.fence,
+        error=error.as_dict(),
+        delay_s=round(decision.delay_s, 3),
     )
     if decision.action is Action.FAIL and not job.terminal and job.state is not JobState.COMPENSATING:
         ending.end(conn, job, JobState.FAILED, _final(error))

@@ -25,7 +25,7 @@ from workflows.planning.plan import plan_from_dict
 class Refusal(StrEnum):
     """Why a message found nothing to claim."""
 
-    PASS_ON = "pass_on"  # already done, and its successor waits for a message: let the canvas go on
+    PASS_ON = "pass_on"  # noqa: S105 - already done, and its successor waits for a message: let the canvas go on
     NOTHING = "nothing"  # running elsewhere, blocked, cancelled, superseded, too new for us: stop here
 
 
@@ -41,6 +41,7 @@ class Claim:
     job: Job
     plan: Plan
     outputs: Mapping[str, dict[str, Any]]
+    step_names: tuple[str, ...]
     time_limit_s: float
     stall_s: float
     remaining_s: float | None  # to the job's deadline
@@ -116,7 +117,9 @@ def claim(conn: Connection, step_id: str, *, owner: str, node: str, lease_s: flo
     siblings = store.steps_of(conn, step.workflow_id)
     plan = plan_of(conn, step.workflow_id)
     _start(conn, job, plan, siblings)
-    events.append(conn, job.orchestration_id, "step_started", step=step.name, attempt=row.attempts, fence=row.fence, owner=owner)
+    events.append(
+        conn, job.orchestration_id, "step_started", step=step.name, attempt=row.attempts, fence=row.fence, owner=owner
+    )
     return Claim(
         step_id=step_id,
         name=step.name,
@@ -126,6 +129,7 @@ def claim(conn: Connection, step_id: str, *, owner: str, node: str, lease_s: flo
         job=job,
         plan=plan,
         outputs={s.name: s.output or {} for s in siblings if s.state is StepState.DONE},
+        step_names=tuple(s.name for s in siblings),
         time_limit_s=step.time_limit_s,
         stall_s=step.stall_s,
         remaining_s=conn.execute(_REMAINING, {"job": job.orchestration_id}).scalar_one(),
@@ -154,7 +158,9 @@ def start_clock(conn: Connection, job: Job, plan: Plan) -> None:
 
 def plan_of(conn: Connection, workflow_id: str) -> Plan:
     """The plan of a workflow."""
-    return plan_from_dict(conn.execute(text("SELECT plan FROM workflows WHERE id = :id"), {"id": workflow_id}).scalar_one())
+    return plan_from_dict(
+        conn.execute(text("SELECT plan FROM workflows WHERE id = :id"), {"id": workflow_id}).scalar_one()
+    )
 
 
 def _refusal(conn: Connection, step: Step) -> Refusal:

@@ -77,4 +77,6 @@ SENTENCES = {
 def _ending(job: Job) -> str:
     if job.error:
         return str(job.error["message"])
-    return {JobState.CANCELLED: "Job was cancelled", JobState.TIMED_OUT: "Job ran out of time"}.get(job.state, "Job failed")
+    return {JobState.CANCELLED: "Job was cancelled", JobState.TIMED_OUT: "Job ran out of time"}.get(
+        job.state, "Job failed"
+    )

@@ -29,8 +29,12 @@ MAX_REPUBLISH_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """How a round publishes: the canvas of what is left of a job, a job's compensation, the due webhooks."""
+    """How a round publishes: the canvas of what is left of a job, a job's compensation, the due webhooks.
 
+    `reachable` is asked once a round: with the broker away nothing is sent or counted as sent, only decided.
+    """
+
+    reachable: Callable[[], bool]
     canvas: Callable[[str], None]
     compensation: Callable[[str], None]
     deliveries: Callable[[], None]
@@ -38,13 +42,15 @@ class Sender:
 
 def round_of(engine: Engine, settings: Settings, policy: Policy, sender: Sender) -> dict[str, int]:
     """One round; how many rows each rule touched."""
+    if not sender.reachable():
+        sender = Sender(reachable=lambda: False, canvas=_unsent, compensation=_unsent, deliveries=lambda: None)
     return {
         "expired": _each(engine, "expired", _expired, lambda conn, row: _take_over(conn, row, settings), sender.canvas),
         "deadline": _each(engine, "deadline", _overdue, _time_out, sender.compensation),
         "cancelled": _each(engine, "cancelled", _cancelling, _cancel, sender.compensation),
         "woken": _each(engine, "woken", _due, _wake, sender.canvas),
         "granted": _grant(engine, policy, sender),
-        "republished": _each(engine, "republish", _unclaimed(settings), _mark_published, sender.canvas),
+        "republished": _republish(engine, settings, sender),
         "compensating": _each(engine, "compensating", _compensating, _finish, sender.compensation),
         "deliveries": _deliveries(engine, sender),
         "housekeeping": _housekeeping(engine),
@@ -58,7 +64,9 @@ Apply = Callable[[Connection, str], "str | None"]
 def _each(engine: Engine, rule: str, select: Select, apply: Apply, publish: Callable[[str], None]) -> int:
     """Select a batch under the rule's lock, apply to each in its own transaction, publish after each commit."""
     with engine.begin() as conn:
-        held = conn.execute(text("SELECT pg_try_advisory_xact_lock(hashtext(:rule))"), {"rule": f"reconcile {rule}"}).scalar_one()
+        held = conn.execute(
+            text("SELECT pg_try_advisory_xact_lock(hashtext(:rule))"), {"rule": f"reconcile {rule}"}
+        ).scalar_one()
         found = select(conn) if held else []
     touched = 0
     for key in found:
@@ -77,7 +85,9 @@ def _keys(conn: Connection, query: str, **parameters: object) -> list[str]:
 
 
 def _expired(conn: Connection) -> list[str]:
-    return _keys(conn, "SELECT id FROM steps WHERE state = 'running' AND lease_until < clock_timestamp() ORDER BY lease_until")
+    return _keys(
+        conn, "SELECT id FROM steps WHERE state = 'running' AND lease_until < clock_timestamp() ORDER BY lease_until"
+    )
 
 
 def _take_over(conn: Connection, step_id: str, settings: Settings) -> str | None:
@@ -85,7 +95,10 @@ def _take_over(conn: Connection, step_id: str, settings: Settings) -> str | None
     step = store.step(conn, step_id)
     job = store.get(conn, step.orchestration_id, lock=True)
     still = conn.execute(
-        text("SELECT 1 FROM steps WHERE id = :id AND fence = :fence AND state = 'running' AND lease_until < clock_timestamp() FOR UPDATE"),
+        text(
+            """SELECT 1 FROM steps WHERE id = :id AND fence = :fence AND state = 'running'
+                 AND lease_until < clock_timestamp() FOR UPDATE"""
+        ),
         {"id": step_id, "fence": step.fence},
     ).one_or_none()
     if still is None:
@@ -132,7 +145,8 @@ def _cancel(conn: Connection, orchestration_id: str) -> str | None:
 def _due(conn: Connection) -> list[str]:
     return _keys(
         conn,
-        "SELECT id FROM steps WHERE state = 'waiting' AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at",
+        """SELECT id FROM steps WHERE state = 'waiting' AND next_attempt_at <= clock_timestamp()
+           ORDER BY next_attempt_at""",
     )
 
 
@@ -142,7 +156,8 @@ def _wake(conn: Connection, step_id: str) -> str | None:
     woken = conn.execute(
         text("""
         UPDATE steps SET state = 'ready', reason = NULL, next_attempt_at = NULL, ready_at = clock_timestamp(),
-          dispatched_at = clock_timestamp() WHERE id = :id AND state = 'waiting' AND next_attempt_at <= clock_timestamp()
+          dispatched_at = clock_timestamp()
+        WHERE id = :id AND state = 'waiting' AND next_attempt_at <= clock_timestamp()
         """),
         {"id": step_id},
     )
@@ -150,6 +165,17 @@ def _wake(conn: Connection, step_id: str) -> str | None:
         return None
     events.append(conn, step.orchestration_id, "step_woken", step=step.name)
     return step.orchestration_id
+
+
+def _republish(engine: Engine, settings: Settings, sender: Sender) -> int:
+    """A ready step that nobody claimed lost its message, or never had one."""
+    if not sender.reachable():
+        return 0
+    return _each(engine, "republish", _unclaimed(settings), _mark_published, sender.canvas)
+
+
+def _unsent(_: str) -> None:
+    """The broker is away: a later round sends it."""
 
 
 def _unclaimed(settings: Settings) -> Select:
@@ -228,5 +254,3 @@ def _housekeeping(engine: Engine) -> int:
 
 def _jitter(bound: float) -> float:
     return random.uniform(0, bound)  # noqa: S311 - spreads retries, hides nothing
-
-

@@ -27,7 +27,9 @@ def replan(conn: Connection, claim: Claim, plan: Plan, graph: Graph) -> Job:
     """
     job = store.get(conn, claim.orchestration_id, lock=True)
     held = conn.execute(
-        text("SELECT 1 FROM steps WHERE id = :step AND fence = :fence AND state = 'running' AND workflow_id = :workflow"),
+        text(
+            "SELECT 1 FROM steps WHERE id = :step AND fence = :fence AND state = 'running' AND workflow_id = :workflow"
+        ),
         {"step": claim.step_id, "fence": claim.fence, "workflow": job.workflow_id},
     ).one_or_none()
     if held is None or job.terminal:
@@ -42,7 +44,12 @@ def replan(conn: Connection, claim: Claim, plan: Plan, graph: Graph) -> Job:
     _point_at(conn, job, plan)
     accept.add_workflow(conn, job, plan, graph, why=plan.choice.reason, done=done)
     events.append(
-        conn, job.orchestration_id, "job_replanned", template=plan.template, reason=plan.choice.reason, kept=sorted(done)
+        conn,
+        job.orchestration_id,
+        "job_replanned",
+        template=plan.template,
+        reason=plan.choice.reason,
+        kept=sorted(done),
     )
     events.notify(conn, job.orchestration_id)
     return job
@@ -67,7 +74,9 @@ def _point_at(conn: Connection, job: Job, plan: Plan) -> None:
           disk_bytes = :disk, quick = false, released_at = NULL, granted_at = NULL WHERE id = :id
         """),
         {
-            "threads": plan.need.threads, "memory": plan.need.memory_bytes, "disk": plan.need.disk_bytes,
+            "threads": plan.need.threads,
+            "memory": plan.need.memory_bytes,
+            "disk": plan.need.disk_bytes,
             "id": job.allocation_id,
         },
     )
@@ -77,5 +86,10 @@ def _point_at(conn: Connection, job: Job, plan: Plan) -> None:
           total_deadline_at = NULL, estimated_at = clock_timestamp() + make_interval(secs => :expected)
         WHERE orchestration_id = :job
         """),
-        {"workflow": job.workflow_id, "template": plan.template, "expected": plan.estimate.p50_s, "job": job.orchestration_id},
+        {
+            "workflow": job.workflow_id,
+            "template": plan.template,
+            "expected": plan.estimate.p50_s,
+            "job": job.orchestration_id,
+        },
     )

@@ -47,7 +47,9 @@ def step(conn: Connection, step_id: str) -> Step:
     return Step.from_row(row)
 
 
-def transition(conn: Connection, job: Job, to: JobState, *, event: dict[str, Any] | None = None, **columns: Any) -> None:
+def transition(
+    conn: Connection, job: Job, to: JobState, *, event: dict[str, Any] | None = None, **columns: Any
+) -> None:
     """Move a locked job to another state: row, event and wake-up in the caller's transaction.
 
     `columns` are further columns to set. Raises IllegalTransition for an edge that does not exist.

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from workflows.jobs import store
 from workflows.jobs.ids import new_id
 from workflows.jobs.rows import Job
 
@@ -40,6 +41,11 @@ def enqueue(conn: Connection, job: Job) -> str | None:
         {"id": new_id("msg"), "job": job.orchestration_id, "url": job.webhook_url, "body": json.dumps(message(job))},
     ).one_or_none()
     return row and str(row.id)
+
+
+def enqueue_for(conn: Connection, orchestration_id: str) -> str | None:
+    """`enqueue` for a job whose row has changed in this transaction."""
+    return enqueue(conn, store.get(conn, orchestration_id))
 
 
 def message(job: Job) -> dict[str, Any]:
@@ -78,7 +84,10 @@ def take_due(conn: Connection, message_id: str | None = None) -> Delivery | None
 def mark_delivered(conn: Connection, delivery: Delivery, status: int) -> None:
     """The receiver answered 2xx."""
     conn.execute(
-        text("UPDATE outbox SET state = 'delivered', delivered_at = now(), last_status = :status, last_error = NULL WHERE id = :id"),
+        text(
+            """UPDATE outbox SET state = 'delivered', delivered_at = now(), last_status = :status, last_error = NULL
+               WHERE id = :id"""
+        ),
         {"status": status, "id": delivery.id},
     )
 
@@ -93,5 +102,11 @@ def mark_failed(conn: Connection, delivery: Delivery, *, status: int | None, err
           next_attempt_at = clock_timestamp() + make_interval(secs => :wait)
         WHERE id = :id
         """),
-        {"state": "dead" if dead else "pending", "status": status, "error": error[:500], "wait": wait, "id": delivery.id},
+        {
+            "state": "dead" if dead else "pending",
+            "status": status,
+            "error": error[:500],
+            "wait": wait,
+            "id": delivery.id,
+        },
     )

@@ -6,6 +6,8 @@ from alembic import context
 
 from workflows.db.tables import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transaction_per_migration=True)
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, transaction_per_migration=True
+)
 with context.begin_transaction():
     context.run_migrations()

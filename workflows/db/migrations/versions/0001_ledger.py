@@ -11,7 +11,10 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-TABLES = "outbox artifacts compensations allocations idempotency events steps workflows jobs nodes workers api_keys".split()
+TABLES = (
+    "outbox", "artifacts", "compensations", "allocations", "idempotency", "events", "steps", "workflows", "jobs",
+    "nodes", "workers", "api_keys",
+)  # fmt: skip
 
 
 def upgrade() -> None:

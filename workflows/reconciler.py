@@ -1,0 +1,104 @@
+"""The reconciler as a process: `orchestrator reconcile`. Survives the absence of both servers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import threading
+import time
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu.exceptions import KombuError
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from workflows import failpoints, policy, submit
+from workflows.broker import make_app
+from workflows.db.engine import engine_of
+from workflows.fleet import registry
+from workflows.jobs import reconcile
+from workflows.jobs.reconcile import Sender
+from workflows.policy import Policy
+from workflows.settings import Settings
+from workflows.telemetry import logging
+
+log = structlog.get_logger(__name__)
+COMPENSATE = "orchestrator.maintenance.compensate"
+DELIVER = "orchestrator.maintenance.deliver"
+BEAT_S = 5.0
+
+
+def run_forever(settings: Settings) -> None:
+    """Reconcile until SIGTERM or SIGINT."""
+    logging.configure(settings, "reconciler")
+    failpoints.configure(settings.failpoint)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    engine, rules = engine_of(settings), policy.load()
+    sender = make_sender(settings, engine)
+    name = f"reconciler@{settings.node}:{secrets.token_hex(4)}"
+    beat_at = 0.0
+    while not stop.is_set():
+        if time.monotonic() >= beat_at:
+            beat(engine, settings, name)
+            beat_at = time.monotonic() + BEAT_S
+        one_round(engine, settings, rules, sender)
+        stop.wait(settings.tick_s)
+
+
+def one_round(engine: Engine, settings: Settings, rules: Policy, sender: Sender) -> None:
+    """A round whose failure only costs the round."""
+    try:
+        touched = reconcile.round_of(engine, settings, rules, sender)
+    except SQLAlchemyError as err:
+        log.warning("round_failed", error=str(err))
+        return
+    if any(touched.values()):
+        log.info("round", **{rule: count for rule, count in touched.items() if count})
+
+
+def beat(engine: Engine, settings: Settings, name: str) -> None:
+    """Show in the fleet that a reconciler lives; it serves no queue."""
+    try:
+        with engine.begin() as conn:
+            registry.beat_worker(conn, name, node=settings.node, pid=os.getpid(), queues=[], slots=0)
+    except SQLAlchemyError as err:
+        log.warning("beat_failed", error=str(err))
+
+
+def make_sender(settings: Settings, engine: Engine) -> Sender:
+    """A sender over the real broker."""
+    app = make_app(settings, lambda: engine)
+    pings = Redis.from_url(settings.redis_url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+
+    def reachable() -> bool:
+        try:
+            return bool(pings.ping())
+        except RedisError:
+            return False
+
+    return Sender(
+        reachable=reachable,
+        canvas=lambda orchestration_id: _void(submit.publish(app, engine, orchestration_id)),
+        compensation=lambda orchestration_id: _send(app, COMPENSATE, orchestration_id),
+        deliveries=lambda: _send(app, DELIVER),
+    )
+
+
+def _void(_: object) -> None:
+    """A publish that failed is repeated by a later round."""
+
+
+def _send(app: Celery, name: str, *args: Any) -> None:
+    try:
+        app.send_task(name, args=args, queue="maintenance", ignore_result=True)
+    except (KombuError, RedisError, OSError) as err:
+        log.warning("publish_failed", task=name, error=str(err))
