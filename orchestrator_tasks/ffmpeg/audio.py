@@ -1,0 +1,82 @@
+"""From the sounds of a timeline to one stereo mix at 48 kHz, exact to the sample.
+
+A sound's samples are added as they are: no normalising, no limiter. Where the sum passes full scale the listener's
+decoder clips it; quality checks report the peak. A mono source plays at its own level in both channels.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import ffmpeg
+
+from orchestrator_tasks.ffmpeg.inputs import Inputs
+from workflows.errors import SourceCorrupt
+from workflows.spec.timeline import Sound, Timeline
+
+RATE = 48_000  # Hz
+# Decoders of AAC and MP3 need the packets before the first one wanted; so read this much more.
+PREROLL_S = Fraction(1, 2)
+
+
+def mix(timeline: Timeline, inputs: Inputs) -> Any | None:
+    """The mixed stream, as long as the picture; None when nothing is to be heard."""
+    audible = [sound for sound in timeline.sounds if sound.volume > 0 and 0 <= sound.start < timeline.duration]
+    if not audible:
+        return None
+    parts = [_part(sound, inputs) for sound in audible]
+    mixed = parts[0] if len(parts) == 1 else ffmpeg.filter(parts, "amix", inputs=len(parts), normalize=0)
+    total = samples(timeline.duration)
+    return mixed.filter("apad", whole_len=total).filter("atrim", end_sample=total)
+
+
+def samples(seconds: Fraction) -> int:
+    """A time on the sample grid."""
+    return round(seconds * RATE)
+
+
+def _part(sound: Sound, inputs: Inputs) -> Any:
+    """One sound, cut, faded and moved to its place."""
+    stream, skipped = _opened(sound, inputs)
+    length = samples(sound.duration)
+    stream = stream.filter("aresample", RATE, **{"async": 1, "first_pts": 0})
+    stream = _stereo(stream, _channels(sound, inputs))
+    stream = stream.filter("atrim", start_sample=skipped, end_sample=skipped + length).filter("asetpts", "N/SR/TB")
+    stream = _shaped(stream, sound, length)
+    delay = samples(sound.start)
+    return stream.filter("adelay", f"{delay}S", all=1) if delay else stream
+
+
+def _opened(sound: Sound, inputs: Inputs) -> tuple[Any, int]:
+    """The source's sound, and how many samples of it come before the first wanted one."""
+    shared = inputs.shared.get((sound.source, round(sound.start * inputs.rate)))
+    if shared is not None and sound.trim_start == 0:
+        return shared["a:0"], 0
+    seek = max(Fraction(0), sound.trim_start - PREROLL_S)
+    return inputs.read(sound.source, seek, vn=None)["a:0"], samples(sound.trim_start - seek)
+
+
+def _channels(sound: Sound, inputs: Inputs) -> int:
+    audio = inputs.media[sound.source].audio
+    if audio is None:
+        raise SourceCorrupt(f"The source of {sound.element_id!r} has no sound.")
+    return audio.channels
+
+
+def _stereo(stream: Any, channels: int) -> Any:
+    # FFmpeg turns mono into stereo 3 dB down; a mono clip would then be quieter than the same clip in stereo.
+    if channels == 1:
+        stream = stream.filter("pan", "stereo|c0=c0|c1=c0")
+    return stream.filter("aformat", sample_fmts="fltp", channel_layouts="stereo")
+
+
+def _shaped(stream: Any, sound: Sound, length: int) -> Any:
+    if sound.volume != 1:
+        stream = stream.filter("volume", f"{sound.volume:.6f}", precision="float")
+    rising, falling = samples(sound.fade_in), samples(sound.fade_out)
+    if rising:
+        stream = stream.filter("afade", t="in", ss=0, ns=rising, curve="tri")
+    if falling:
+        stream = stream.filter("afade", t="out", ss=max(0, length - falling), ns=falling, curve="tri")
+    return stream

@@ -1,0 +1,87 @@
+"""Where a source's pixels land: fit to a box, crop to the canvas. Whole, even numbers only. Pure.
+
+Even, because the composition is 4:2:0: one colour sample covers 2 x 2 pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from workflows.spec.model import Fit
+from workflows.spec.timeline import Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rect:
+    """A rectangle on the canvas, pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def meet(self, other: Rect) -> Rect | None:
+        """What both have in common; None when they do not touch."""
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        right = min(self.x + self.width, other.x + other.width)
+        bottom = min(self.y + self.height, other.y + other.height)
+        if right <= left or bottom <= top:
+            return None
+        return Rect(x=left, y=top, width=right - left, height=bottom - top)
+
+    def covers(self, other: Rect) -> bool:
+        """Whether `other` lies wholly inside."""
+        return self.meet(other) == other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Scale the source to `width` x `height`, then cut out what is shown at `shown` from offset `left`, `top`."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+    shown: Rect
+
+
+def canvas(width: int, height: int) -> Rect:
+    """The output picture as a rectangle."""
+    return Rect(x=0, y=0, width=width, height=height)
+
+
+def placement(fit: Fit, box: Box, source: tuple[int, int], onto: Rect) -> Placement | None:
+    """How a source of that displayed size fills `box` on the canvas `onto`; None when nothing of it is visible.
+
+    fill stretches; cover fills the box and cuts what sticks out, equally on both sides; contain shows all of the
+    source in the middle of the box and leaves the rest of the box see-through.
+    """
+    width, height = _scaled(fit, box, source)
+    at = Rect(x=box.x + _half(box.width - width), y=box.y + _half(box.height - height), width=width, height=height)
+    inside = at.meet(Rect(x=box.x, y=box.y, width=box.width, height=box.height))
+    shown = inside and inside.meet(onto)
+    if shown is None:
+        return None
+    return Placement(width=width, height=height, left=shown.x - at.x, top=shown.y - at.y, shown=shown)
+
+
+def _scaled(fit: Fit, box: Box, source: tuple[int, int]) -> tuple[int, int]:
+    if fit == "fill":
+        return box.width, box.height
+    wide, high = Fraction(box.width, source[0]), Fraction(box.height, source[1])
+    if fit == "cover":
+        scale = max(wide, high)
+        return max(even(source[0] * scale), box.width), max(even(source[1] * scale), box.height)
+    scale = min(wide, high)
+    return min(even(source[0] * scale), box.width), min(even(source[1] * scale), box.height)
+
+
+def even(length: Fraction) -> int:
+    """The nearest even whole number, at least 2."""
+    return max(2, 2 * round(length / 2))
+
+
+def _half(room: int) -> int:
+    """Half of `room`, rounded down to an even number, so that colour samples stay where they are."""
+    return room // 4 * 2

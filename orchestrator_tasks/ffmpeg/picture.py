@@ -1,0 +1,226 @@
+"""From a scene to FFmpeg's filter graph: clips and stills become streams on the output's frame grid, then one picture.
+
+Every stream of pictures here is BT.709 limited 4:2:0 with square pixels, in the time base 1/frame rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+import ffmpeg
+from ffmpeg.nodes import FilterableStream, FilterNode, Node
+
+from orchestrator_tasks.ffmpeg import colour
+from orchestrator_tasks.ffmpeg.geometry import Placement
+from orchestrator_tasks.ffmpeg.graph import Item, Scene, Span
+from orchestrator_tasks.ffmpeg.inputs import UNINDEXED_MARGIN_S, Inputs, decimal, demuxer_of
+from orchestrator_tasks.ffmpeg.raster import Raster
+from workflows.errors import SourceCorrupt
+from workflows.spec.media import MediaInfo, VideoStream
+
+# A frame belongs to an instant when its time is no later than this after it. Containers round times (Matroska to
+# 1 ms) and people write 0.0667 for 2/29.97; not a multiple of 1/30000 s, so that no NTSC frame lies on the edge.
+TOLERANCE = Fraction(125, 100_000)
+_MICRO = 1_000_000
+
+Draw = Callable[[Item], Raster | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composer:
+    """What is needed to turn items into streams."""
+
+    inputs: Inputs
+    draw: Draw
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second of the output."""
+        return self.inputs.rate
+
+    def compose(self, scene: Scene) -> Any:
+        """The finished picture stream of exactly `scene.frames` frames."""
+        stream = self._back(scene)
+        for item in scene.items:
+            stream = self._over(stream, item)
+        return stream.filter("setparams", **colour.TAGS)
+
+    def _back(self, scene: Scene) -> Any:
+        parts = [self._span(span, scene) for span in scene.back]
+        if len(parts) == 1:
+            return parts[0]
+        joined = ffmpeg.filter(parts, "concat", n=len(parts), v=1, a=0)
+        return self._on_grid(joined, "N")
+
+    def _span(self, span: Span, scene: Scene) -> Any:
+        if span.item is None:
+            return self._fill(span, scene)
+        if span.item.layer.kind == "video":
+            clip = self._clip(span.item, "yuv420p")
+            return self._faded(clip, span.item, alpha=False)
+        raster = self.draw(span.item)
+        if raster is None or not raster.opaque:
+            raise SourceCorrupt("A picture that is opaque by its header is not when decoded.")
+        return self._converted(raster, "yuv420p").filter("loop", loop=span.frames - 1, size=1).filter("setpts", "N")
+
+    def _fill(self, span: Span, scene: Scene) -> Any:
+        red, green, blue, _ = colour.parse(scene.fill_color)
+        end = (span.start + span.frames) / self.rate  # not the length: equal gaps must be different nodes of the graph
+        flat = source_filter(
+            "color",
+            color=f"0x{red:02x}{green:02x}{blue:02x}",
+            size=f"{scene.canvas.width}x{scene.canvas.height}",
+            rate=self.rate,
+            duration=decimal(end + 1),
+        )
+        flat = flat.filter("format", pix_fmts="yuv420p", **colour.OUTPUT)
+        return self._exactly(flat, span.frames)
+
+    def _over(self, under: Any, item: Item) -> Any:
+        if item.layer.kind == "video":
+            stream, at = self._translucent_clip(item), item.place.shown
+        else:
+            raster = self.draw(item)
+            if raster is None:
+                return under
+            stream, at = self._held(raster, item), raster.rect
+        # Half a frame early on both edges: exact whatever a time rounds to. Past its end a stream holds its last frame.
+        first, last = ((edge - Fraction(1, 2)) / self.rate for edge in (item.start, item.end))
+        window = f"between(t,{float(first):.6f},{float(last):.6f})"
+        return ffmpeg.overlay(under, stream, x=at.x, y=at.y, eof_action="repeat", enable=window)
+
+    def _translucent_clip(self, item: Item) -> Any:
+        clip = self._clip(item, "yuva420p")
+        if item.layer.opacity < 1:
+            clip = clip.filter("lutyuv", a=f"val*{item.layer.opacity:.6f}")
+        clip = self._faded(clip, item, alpha=True)
+        return clip.filter("setpts", f"PTS+{item.start - item.skip}")
+
+    def _clip(self, item: Item, pix_fmt: str) -> Any:
+        """The item's frames, scaled and cropped; its times count from the layer's first frame."""
+        media = self.inputs.media[item.source]
+        if media.video is None:
+            raise SourceCorrupt(f"The source of {item.layer.element_id!r} has no picture.")
+        stream = _conformed(self._frames(item, media, media.video), media.video, item.place, pix_fmt)
+        # A source that ends early shows its last frame.
+        stream = stream.filter("tpad", stop=-1, stop_mode="clone")
+        return self._exactly(stream, item.frames, first=item.skip)
+
+    def _frames(self, item: Item, media: MediaInfo, video: VideoStream) -> Any:
+        """One source frame per output frame: frame n is the one on screen at the item's beginning + n/rate."""
+        begin = _begin(item.layer.trim_start + item.skip / self.rate, media, video)
+        grid = video.frame_rate
+        seek = floor((begin + TOLERANCE) * grid) / grid if grid else begin
+        margin = UNINDEXED_MARGIN_S.get(demuxer_of(media), 0)
+        opened = max(Fraction(0), seek - margin)
+        stream = self._opened(item, opened)["V:0"].filter("settb", "1/1000000")
+        if grid == self.rate:
+            stream = stream.filter("setpts", f"PTS-{_micro(seek - opened)}")
+            return stream.filter("fps", fps=self.rate, round="near", start_time=0)
+        if grid:
+            stream = stream.filter("setpts", _snapped(grid))
+        late = begin - opened + TOLERANCE
+        return stream.filter("setpts", f"PTS-({_micro(late)})").filter("fps", fps=self.rate, round="up", start_time=0)
+
+    def _opened(self, item: Item, seek: Fraction) -> Any:
+        if seek or item.skip:
+            return self.inputs.read(item.source, seek, an=None)
+        stream = self.inputs.read(item.source, seek)
+        self.inputs.shared[item.source, item.start] = stream
+        return stream
+
+    def _faded(self, clip: Any, item: Item, *, alpha: bool) -> Any:
+        """With the layer's fades, which count in the layer's own time: a piece of a layer may begin within one."""
+        if not item.fades:
+            return clip
+        layer = item.layer
+        options = {"alpha": 1} if alpha else {}
+        if layer.fade_in:
+            clip = clip.filter("fade", t="in", st=0, d=decimal(layer.fade_in / self.rate), **options)
+        if layer.fade_out:
+            start = (layer.frames - layer.fade_out) / self.rate
+            clip = clip.filter("fade", t="out", st=decimal(start), d=decimal(layer.fade_out / self.rate), **options)
+        return clip
+
+    def _held(self, raster: Raster, item: Item) -> Any:
+        """A still: one frame that the overlay holds, and more only where a fade changes it."""
+        stream = self._converted(raster, "yuva420p")
+        last, again = _changing(item)
+        count = last + 1 + item.frames - again
+        if count > 1:
+            stream = stream.filter("loop", loop=count - 1, size=1)
+        stream = stream.filter("setpts", f"{item.skip}+if(lte(N,{last}),N,N+{again - last - 1})")
+        return self._faded(stream, item, alpha=True).filter("setpts", f"PTS+{item.start - item.skip}")
+
+    def _converted(self, raster: Raster, pix_fmt: str) -> Any:
+        return self.inputs.still(raster).filter("format", pix_fmts=pix_fmt, **colour.OUTPUT)
+
+    def _exactly(self, stream: Any, frames: int, first: int = 0) -> Any:
+        """Just so many frames, numbered from `first` in the time base of the output."""
+        return self._on_grid(stream.filter("trim", end_frame=frames), f"N+{first}" if first else "N")
+
+    def _on_grid(self, stream: Any, number: str) -> Any:
+        return stream.filter("settb", f"{1 / self.rate}").filter("setpts", number)
+
+
+def _conformed(stream: Any, video: VideoStream, placed: Placement, pix_fmt: str) -> Any:
+    """In the output's colours, scaled, cropped, with square pixels."""
+    matrix = colour.assumed_matrix(video)
+    if matrix:
+        stream = stream.filter("setparams", colorspace=matrix)
+    stream = stream.filter("scale", placed.width, placed.height, flags="bicubic")
+    shown = placed.shown
+    if (shown.width, shown.height) != (placed.width, placed.height):
+        stream = stream.filter("crop", shown.width, shown.height, placed.left, placed.top)
+    if video.color_transfer in colour.HDR_TRANSFERS:
+        stream = _tone_mapped(stream)
+    return stream.filter("setsar", 1).filter("format", pix_fmts=pix_fmt, **colour.OUTPUT)
+
+
+def _tone_mapped(stream: Any) -> Any:
+    """From HDR to BT.709: linear light, the output's primaries, highlights rolled off (Hable's curve)."""
+    linear = stream.filter("zscale", transfer="linear", npl=100).filter("format", "gbrpf32le")
+    mapped = linear.filter("zscale", primaries="bt709").filter("tonemap", tonemap="hable", desat=0)
+    return mapped.filter("zscale", transfer="bt709", matrix="bt709", range="tv")
+
+
+def source_filter(name: str, **options: Any) -> Any:
+    """A filter without inputs, which ffmpeg-python 0.2 has no word for."""
+    return _SourceNode(None, name, max_inputs=0, kwargs=options).stream()
+
+
+class _SourceNode(FilterNode):  # type: ignore[misc]  # the library has no types
+    def __init__(self, stream_spec: None, name: str, *, max_inputs: int, kwargs: dict[str, Any]) -> None:
+        Node.__init__(self, stream_spec, name, {FilterableStream}, FilterableStream, 0, max_inputs, [], kwargs)
+
+
+def _changing(item: Item) -> tuple[int, int]:
+    """Of a still: the last frame of the fade in (0 without), and the first frame of the fade out (`frames` without)."""
+    layer = item.layer
+    last = min(max(0, layer.fade_in - item.skip), item.frames - 1) if layer.fade_in else 0
+    fading = max(0, layer.frames - layer.fade_out + 1 - item.skip)
+    again = min(item.frames, fading) if layer.fade_out else item.frames
+    return last, max(again, last + 1)
+
+
+def _begin(wanted: Fraction, media: MediaInfo, video: VideoStream) -> Fraction:
+    """Where to begin in the source: as wanted, but no later than its last frame, which is then what is shown."""
+    if video.frames and video.frame_rate:
+        return min(wanted, max(Fraction(0), (video.frames - 1) / video.frame_rate))
+    if media.duration and video.frame_rate:
+        return min(wanted, max(Fraction(0), media.duration - 2 / video.frame_rate))
+    return wanted
+
+
+def _snapped(grid: Fraction) -> str:
+    """Times within a tenth of a frame of the source's own grid are put on it: Matroska rounds them to milliseconds."""
+    frame = f"{grid.denominator * _MICRO}/{grid.numerator}"  # in the time base of 1 us
+    return f"st(0,round(PTS/({frame})));if(lt(abs(PTS-ld(0)*({frame})),0.1*{frame}),round(ld(0)*({frame})),PTS)"
+
+
+def _micro(seconds: Fraction) -> int:
+    return round(seconds * _MICRO)
