@@ -6,11 +6,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
-from workflows.spec.model import Fit, TextStyle
+from workflows.spec.footage import Footage, all_footage
+from workflows.spec.layout import place
+from workflows.spec.media import MediaInfo
+from workflows.spec.model import Element, Fit, JobSpec, TextStyle
+from workflows.spec.timing import Span, schedule, snap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +87,78 @@ class Timeline:
         """Every source URL, each once, in order of first use."""
         urls = [layer.source for layer in self.layers if layer.source] + [sound.source for sound in self.sounds]
         return tuple(dict.fromkeys(urls))
+
+
+def resolve(spec: JobSpec, media: Mapping[str, MediaInfo]) -> Timeline:
+    """The scene on the frame grid. `media` is what is known of the sources, by URL; the rest is assumed.
+
+    Every element becomes a Layer, a Sound or both, even those without a frame to show. Raises InvalidSpec for
+    overlaps on a track and boxes beyond bounds, SourceCorrupt for a source that cannot serve its element.
+    """
+    footage = all_footage(spec, media)
+    plan = schedule(spec, footage)
+    placed = sorted(enumerate(spec.elements), key=lambda pair: (pair[1].track, plan.spans[pair[1].id].start))
+    layers = [_layer(item, index, spec, footage.get(item.id), plan.spans[item.id]) for index, item in placed]
+    sounds = [_sound(item, footage.get(item.id), plan.spans[item.id], spec.frame_rate) for _, item in placed]
+    return Timeline(
+        width=spec.width,
+        height=spec.height,
+        frame_rate=spec.frame_rate,
+        frames=plan.frames,
+        fill_color=spec.fill_color,
+        layers=tuple(layer for layer in layers if layer),
+        sounds=tuple(sound for sound in sounds if sound),
+        assumed=tuple(item.id for item in spec.elements if item.id in footage and footage[item.id].assumed),
+    )
+
+
+def _layer(element: Element, index: int, spec: JobSpec, footage: Footage | None, span: Span) -> Layer | None:
+    if element.type == "audio":
+        return None
+    x, y, width, height = place(element, index, spec, footage.size if footage else None)
+    return Layer(
+        element_id=element.id,
+        kind=element.type,
+        source=element.source,
+        start=span.start,
+        frames=span.frames,
+        box=Box(x=x, y=y, width=width, height=height),
+        fit=element.fit,
+        opacity=element.opacity,
+        trim_start=element.trim_start,
+        fade_in=_fade(element, "start", span, spec.frame_rate),
+        fade_out=_fade(element, "end", span, spec.frame_rate),
+        text=element.text,
+    )
+
+
+def _fade(element: Element, end: str, span: Span, rate: Fraction) -> int:
+    """Frames of the fade at one end; a fade lasts at most as long as its element."""
+    return sum(min(span.frames, snap(one.duration, rate)) for one in element.animations if one.time == end)
+
+
+def _sound(element: Element, footage: Footage | None, span: Span, rate: Fraction) -> Sound | None:
+    """The element's sound; it ends with its file, where its picture would freeze."""
+    if footage is None or not footage.audible or (element.type == "video" and element.volume == 0):
+        return None
+    frames = min(span.frames, _heard(element, footage, rate, span.frames))
+    if frames == 0 and span.frames:
+        return None  # a video trimmed past the end of its shorter sound
+    length = frames / rate
+    return Sound(
+        element_id=element.id,
+        source=cast(str, element.source),
+        start=span.start / rate,
+        duration=length,
+        trim_start=element.trim_start,
+        volume=element.volume,
+        fade_in=min(element.audio_fade_in, length),
+        fade_out=min(element.audio_fade_out, length),
+    )
+
+
+def _heard(element: Element, footage: Footage, rate: Fraction, most: int) -> int:
+    if footage.sound_length is None:
+        return most
+    left = footage.sound_length - element.trim_start
+    return max(1, snap(left, rate)) if left > 0 else 0
