@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from workflows.client import COMPLETED, ApiError, Body, Client
 from workflows.errors import OrchestratorError
 
 OUTPUT: Final = Path("build/demo")
+ENDED_STEP: Final = {"done", "failed", "skipped", "superseded"}
 
 
 class DemoError(Exception):
@@ -50,16 +52,26 @@ def show(home: Path, output: Path, console: Console) -> None:
         with running(home) as stack:
             console.print(f"The service is ready at {stack.ready['url']} after {stack.started_in_s:.1f} s.")
             status, _ = show_progress(stack.client.follow(scene.job(base)), console)
-            job = stack.client.job(status["job_id"])
-            video = fetch(stack.client, status, job, output / "demo.mp4")
+            video = fetch(stack.client, status, output / "demo.mp4")
+            job = settled(stack.client, status["job_id"])
     console.print(steps_table(job))
     describe(video, output / "contact-sheet.png", console)
 
 
-def fetch(client: Client, status: Body, job: Body, target: Path) -> Path:
+def settled(client: Client, job_id: str) -> Body:
+    """The job in full once its last steps have ended too: they follow its success. After 10 s, as it is."""
+    deadline = time.monotonic() + 10
+    while True:
+        job = client.job(job_id)
+        if all(step["state"] in ENDED_STEP for step in job["steps"]) or time.monotonic() > deadline:
+            return job
+        time.sleep(0.1)
+
+
+def fetch(client: Client, status: Body, target: Path) -> Path:
     """Download the result. Raises DemoError if the job has none."""
     if status["status"] != COMPLETED:
-        error = job.get("error") or {}
+        error = status.get("error") or {}
         raise DemoError(f"the job {status['status']}: {error.get('message') or status.get('message')}")
     client.download(status["result_url"], target)
     return target
@@ -67,11 +79,12 @@ def fetch(client: Client, status: Body, job: Body, target: Path) -> Path:
 
 def steps_table(job: Body) -> Table:
     """The workflow's steps with their times."""
-    table = Table(title=f"Workflow {job.get('template') or job.get('workflow') or ''}".rstrip(), title_justify="left")
-    for name in ("step", "state", "started", "took"):
-        table.add_column(name, justify="right" if name in {"started", "took"} else "left")
+    table = Table(title=f"Workflow {job['template']}, {job['processing_time']}", title_justify="left")
+    for name in ("step", "state", "seconds", "tries"):
+        table.add_column(name, justify="left" if name in {"step", "state"} else "right")
     for step in job["steps"]:
-        table.add_row(str(step["name"]), str(step["state"]), str(step.get("started_at")), str(step.get("finished_at")))
+        took = "" if step["seconds"] is None else f"{step['seconds']:.3f}"
+        table.add_row(step["name"], step["state"], took, str(step["attempts"]))
     return table
 
 

@@ -52,7 +52,7 @@ class Failure(click.ClickException):
     def show(self, file: Any = None) -> None:
         """Print it to stderr."""
         click.echo(f"Error: {self.message}", err=True)
-        for line in self.lines:
+        for line in filter(None, self.lines):
             click.echo(f"  {line}", err=True)
 
 
@@ -121,9 +121,11 @@ def _cause(error: OrchestratorError) -> list[str]:
 
 def _refused(refusal: ApiError) -> Failure:
     place = f" at {refusal.path}" if refusal.path and not refusal.problems else ""
+    if refusal.job_id:
+        return JobFailure(f"Job {refusal.job_id} failed: {refusal}{place} ({refusal.code}).", refusal.remedy or "")
     failure = Mistake if refusal.clients_fault else Outage
-    remedy = [refusal.remedy] if refusal.remedy else []
-    return failure(f"The service refused: {refusal}{place} ({refusal.code}).", *map(_fault, refusal.problems), *remedy)
+    lines = [*map(_fault, refusal.problems), refusal.remedy or ""]
+    return failure(f"The service refused: {refusal}{place} ({refusal.code}).", *lines)
 
 
 def _fault(problem: dict[str, Any]) -> str:

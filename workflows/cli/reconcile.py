@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from workflows.cli.boot import boot
-from workflows.jobs.reconcile import run_forever
+from workflows.reconciler import run_forever
 
 
 @click.command()

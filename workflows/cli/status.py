@@ -17,11 +17,10 @@ from workflows.client import ENDED
 @service_options
 def status(job: str, as_json: bool, url: str | None, api_key: str | None) -> None:
     """Show how far JOB is. Exits with 1 if it has failed."""
-    client = connect(url, api_key)
-    answer = client.status(job)
+    answer = connect(url, api_key).status(job)
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return
     click.echo(f"{answer['status']}  {answer.get('progress') or ''}  {answer.get('message') or ''}".rstrip())
     if answer["status"] in ENDED:
-        click.echo(result_url(client, answer))
+        click.echo(result_url(answer))

@@ -9,7 +9,7 @@ from workflows.cli.app import JobFailure
 from workflows.cli.progress import show_progress
 from workflows.cli.service import connect, service_options
 from workflows.cli.spec_file import read_job
-from workflows.client import COMPLETED, Body, Client
+from workflows.client import COMPLETED, Body
 
 
 @click.command()
@@ -22,7 +22,7 @@ def submit(spec: str, wait: bool, url: str | None, api_key: str | None) -> None:
     client = connect(url, api_key)
     if wait:
         last, _ = show_progress(client.follow(body), Console(stderr=True))
-        click.echo(result_url(client, last))
+        click.echo(result_url(last))
         return
     answer = client.orchestrate(body)
     if answer.get("result_url"):
@@ -32,11 +32,11 @@ def submit(spec: str, wait: bool, url: str | None, api_key: str | None) -> None:
     click.echo(f"{answer.get('message', 'Job queued')}. `orchestrator status {answer['jobId']}` shows it.", err=True)
 
 
-def result_url(client: Client, status: Body) -> str:
+def result_url(status: Body) -> str:
     """The result's URL of a job that has ended. Raises JobFailure saying why it has none."""
     if status["status"] == COMPLETED:
         return str(status["result_url"])
-    error = client.job(status["job_id"]).get("error") or {}
+    error = status.get("error") or {}
     reason = error.get("message") or status.get("message") or "no reason given"
     place = f" at {error['path']}" if error.get("path") else ""
     code = f" ({error['code']})" if error.get("code") else ""
