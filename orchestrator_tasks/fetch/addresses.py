@@ -68,7 +68,6 @@ SPECIAL = tuple(
 )
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
-COMPATIBLE = IPv6Network("::/96")  # IPv4-compatible, deprecated by RFC 4291
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +132,7 @@ def unwrap(address: Address) -> tuple[Address, ...]:
     if address.teredo:
         return address.teredo  # server and client
     inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and (address in NAT64 or (address in COMPATIBLE and int(address) > 1)):
+    if inner is None and address in NAT64:
         inner = IPv4Address(int(address) & 0xFFFFFFFF)
     return (address if inner is None else inner,)
 

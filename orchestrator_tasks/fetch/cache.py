@@ -94,22 +94,26 @@ class SourceCache:
 
     def adopt(self, partial: Path, sha256: str, workspace: Path) -> Path:
         """Take a fetched file in and give it to a job: the file in its workspace. Makes room for it."""
-        partial.chmod(0o444)
-        given = _give(partial, workspace / sha256)
-        place = self._file(sha256)
-        place.parent.mkdir(exist_ok=True, mode=0o700)
-        partial.replace(place)
+        given = self.link_into(workspace, sha256, partial.stat().st_size)
+        if given is None:
+            partial.chmod(0o444)
+            given = _give(partial, workspace / sha256)
+            place = self._file(sha256)
+            place.parent.mkdir(exist_ok=True, mode=0o700)
+            partial.replace(place)
         self.evict()
         return given
 
     def link_into(self, workspace: Path, sha256: str, size_bytes: int) -> Path | None:
         """Give a cached file to a job: the read-only file in its workspace, or None when it is not here."""
-        place = self._file(sha256)
-        try:
-            given = _give(place, workspace / sha256)
+        place, given = self._file(sha256), workspace / sha256
+        if not given.exists():  # else the job has it already, which outlives the cache
+            try:
+                _give(place, given)
+            except FileNotFoundError:
+                return None
+        with suppress(FileNotFoundError):
             os.utime(place)  # its time is its last use
-        except FileNotFoundError:
-            return None
         if given.stat().st_size == size_bytes:
             return given
         given.unlink()

@@ -66,6 +66,8 @@ def parse_http(url: str) -> HttpUrl:
         port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
     except ValueError as err:
         raise SourceRefused(f"the URL's port is not a number up to 65535: {err}") from err
+    if "[" in parts.netloc and ":" not in (parts.hostname or ""):
+        raise SourceRefused("only IPv6 addresses stand in brackets")  # RFC 3986 also has [v1.x], no one else does
     target = quote(parts.path or "/", safe="/%:=&~+!$,;'()*@-._") + (f"?{_query(parts.query)}" if parts.query else "")
     return HttpUrl(scheme=parts.scheme, host=_host(parts.hostname or ""), port=port, target=target)
 
