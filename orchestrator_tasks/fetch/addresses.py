@@ -68,6 +68,7 @@ SPECIAL = tuple(
 )
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
+ENGINE_PORTS = {"postgresql": 5432, "redis": 6379, "rediss": 6379, "http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +158,16 @@ def _ports(text: str) -> frozenset[int]:
 
 def _endpoints(settings: Settings) -> list[tuple[str, int]]:
     urls = (settings.database_url, settings.redis_url, settings.s3_endpoint_url, settings.s3_public_endpoint_url)
-    default = {"postgresql": 5432, "redis": 6379, "rediss": 6379, "http": 80, "https": 443}
-    parts = [urlsplit(url) for url in urls if url]
-    found = [(part.hostname or "localhost", part.port or default.get(part.scheme, 0)) for part in parts]
+    found = [pair for url in urls if url for pair in _hosts(url)]
     # The API is denied at its bind address and on this machine: other workers' hosts reach it by that address.
     return [*found, (settings.bind_host, settings.port), ("127.0.0.1", settings.port)]
+
+
+def _hosts(url: str) -> list[tuple[str, int]]:
+    parts = urlsplit(url)
+    # PostgreSQL's URLs may name several servers: user@one:5432,two:5432.
+    servers = [urlsplit(f"//{server}") for server in parts.netloc.rpartition("@")[2].split(",")]
+    return [(server.hostname or "localhost", server.port or ENGINE_PORTS.get(parts.scheme, 0)) for server in servers]
 
 
 def _located(host: str, port: int, resolve: Resolver) -> list[tuple[Address | None, int]]:

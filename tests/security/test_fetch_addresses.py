@@ -164,6 +164,14 @@ def test_an_engine_that_cannot_be_found_is_assumed_everywhere_private():
     assert policy.refusal("10.77.0.1", 6381) is None
 
 
+def test_every_server_of_a_database_url_and_its_usual_port_are_ours():
+    several = settings(database_url="postgresql://u:p%40@10.3.3.1,10.3.3.2:5500/db?x=1", redis_url="redis://10.3.3.3")
+    policy = AddressPolicy.from_settings(several, resolve=lookup)
+    ours = [("10.3.3.1", 5432), ("10.3.3.2", 5500), ("10.3.3.3", 6379)]
+    assert all(policy.refusal(address, port) for address, port in ours)
+    assert policy.refusal("10.3.3.1", 5500) is None
+
+
 def test_no_name_is_looked_up_when_nothing_private_is_admitted():
     def never(host, _port):
         raise AssertionError(host)
