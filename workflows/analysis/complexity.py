@@ -1,0 +1,27 @@
+"""How complex a job is, 0 to 1, as a sum of named parts. For people and for sorting; templates look at the seconds."""
+
+from __future__ import annotations
+
+from workflows.analysis.model import Features
+from workflows.analysis.predict import PRESET_COST
+
+# Part -> (its share of the whole, the amount at which half of the share is reached).
+SCALE = {
+    "pixels": (0.4, 20_000.0),  # Mpx encoded: about 5 min of 1080p30
+    "layers": (0.2, 4.0),  # visible at once, beyond the first
+    "decoding": (0.2, 30_000.0),  # Mpx decoded
+    "encoder": (0.1, 2.0),  # cost of the preset against veryfast
+    "sound": (0.1, 1_800.0),  # seconds of sound, summed
+}
+
+
+def complexity_parts(features: Features, preset: str) -> dict[str, float]:
+    """The parts by name; their sum is the complexity. Each grows like x / (x + half), so it never jumps."""
+    amounts = {
+        "pixels": features.encode_mpx,
+        "layers": float(max(0, features.max_overlap - 1)),
+        "decoding": features.decode_mpx,
+        "encoder": PRESET_COST[preset],
+        "sound": features.audio_s,
+    }
+    return {name: share * amounts[name] / (amounts[name] + half) for name, (share, half) in SCALE.items()}

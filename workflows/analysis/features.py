@@ -1,0 +1,128 @@
+"""Counting what a timeline makes a render do: pixels decoded, composited and encoded, seconds of sound. Pure.
+
+Only what is seen counts: layers that are transparent, off the canvas, without frames or behind an opaque layer cost
+nothing, since the compiler leaves them out as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import accumulate
+
+from workflows.analysis.model import Features
+from workflows.spec.footage import ASSUMED_IMAGE, ASSUMED_VIDEO
+from workflows.spec.media import MediaInfo
+from workflows.spec.model import TextStyle
+from workflows.spec.timeline import Box, Layer, Timeline
+
+ASSUMED_RATE = 30
+MPX = 1e6
+EM_WIDTH = 0.55  # of a letter of Inter, on average; the rasteriser measures, this only estimates
+LINE_HEIGHT = 1.2
+
+Media = Mapping[str, MediaInfo]
+
+
+def features(timeline: Timeline, media: Media) -> Features:
+    """The counts. Sources missing from `media` are taken as assumed by `workflows.spec.footage`."""
+    seen = visible(timeline, media)
+    return Features(
+        frames=timeline.frames,
+        decode_mpx=sum(_decoded(layer, timeline, media) for layer in seen) / MPX,
+        composite_mpx=sum(_composited(layer, timeline, media) for layer in seen) / MPX,
+        encode_mpx=timeline.frames * timeline.width * timeline.height / MPX,
+        audio_s=float(sum(sound.duration for sound in timeline.sounds if sound.volume > 0)),
+        layers=len(seen),
+        max_overlap=_max_overlap(seen),
+        sources=len(timeline.sources),
+    )
+
+
+def visible(timeline: Timeline, media: Media) -> list[Layer]:
+    """The layers that change at least one pixel of one frame, as far as can be told without decoding."""
+    shown = [
+        layer for layer in timeline.layers if layer.frames and layer.opacity > 0 and on_canvas(layer.box, timeline)
+    ]
+    covers = [(index, layer) for index, layer in enumerate(shown) if _hides_what_is_behind(layer, media)]
+    return [
+        layer
+        for index, layer in enumerate(shown)
+        if not any(front > index and _hides(cover, layer, timeline) for front, cover in covers)
+    ]
+
+
+def on_canvas(box: Box, timeline: Timeline) -> int:
+    """Pixels of the box that lie on the canvas."""
+    left, top, right, bottom = _clipped(box, timeline)
+    return max(0, right - left) * max(0, bottom - top)
+
+
+def source_size(layer: Layer, media: Media) -> tuple[int, int]:
+    """Width and height of a picture's source, known or assumed."""
+    info = media.get(layer.source or "")
+    if info and info.video:
+        return info.video.width, info.video.height
+    return ASSUMED_VIDEO if layer.kind == "video" else ASSUMED_IMAGE
+
+
+def _clipped(box: Box, timeline: Timeline) -> tuple[int, int, int, int]:
+    right, bottom = min(box.x + box.width, timeline.width), min(box.y + box.height, timeline.height)
+    return max(box.x, 0), max(box.y, 0), right, bottom
+
+
+def _hides_what_is_behind(layer: Layer, media: Media) -> bool:
+    info = media.get(layer.source or "")
+    alpha = info.video.alpha if info and info.video else layer.kind != "video"
+    return not alpha and layer.opacity >= 1 and layer.fit != "contain" and not (layer.fade_in or layer.fade_out)
+
+
+def _hides(front: Layer, back: Layer, timeline: Timeline) -> bool:
+    inside = front.start <= back.start and back.start + back.frames <= front.start + front.frames
+    f, b = _clipped(front.box, timeline), _clipped(back.box, timeline)
+    return inside and f[0] <= b[0] and f[1] <= b[1] and f[2] >= b[2] and f[3] >= b[3]
+
+
+def _decoded(layer: Layer, timeline: Timeline, media: Media) -> float:
+    """Pixels decoded: every source frame in the layer's time at the source's size and rate; a still once."""
+    if layer.kind == "text":
+        return 0
+    width, height = source_size(layer, media)
+    if layer.kind == "image":
+        return width * height
+    info = media.get(layer.source or "")
+    seconds = layer.frames / timeline.frame_rate
+    if info and info.duration is not None:
+        seconds = min(seconds, max(info.duration - layer.trim_start, Fraction(0)))
+    rate = info.video.frame_rate if info and info.video and info.video.frame_rate else ASSUMED_RATE
+    return float(seconds * rate * width * height)
+
+
+def _composited(layer: Layer, timeline: Timeline, media: Media) -> float:
+    """Pixels scaled or blended. A full-frame opaque video of the output's size passes through untouched."""
+    area = on_canvas(layer.box, timeline)
+    if layer.text:
+        area = min(area, text_area(layer.text, layer.box))
+    elif layer.kind == "video" and _passes_through(layer, timeline, media):
+        return 0
+    return area * layer.frames
+
+
+def _passes_through(layer: Layer, timeline: Timeline, media: Media) -> bool:
+    canvas = Box(x=0, y=0, width=timeline.width, height=timeline.height)
+    same_size = source_size(layer, media) == (timeline.width, timeline.height)
+    return layer.box == canvas and same_size and _hides_what_is_behind(layer, media)
+
+
+def text_area(style: TextStyle, box: Box) -> int:
+    """Pixels of the raster a text needs, estimated from its letters."""
+    letter, size = EM_WIDTH * float(style.font_size), float(style.font_size)
+    widths = [max(1.0, len(line) * letter) for line in style.text.split("\n")]
+    lines = sum(math.ceil(width / box.width) for width in widths)
+    return int(min(max(widths), box.width) * lines * LINE_HEIGHT * size)
+
+
+def _max_overlap(layers: Sequence[Layer]) -> int:
+    edges = [(layer.start, 1) for layer in layers] + [(layer.start + layer.frames, -1) for layer in layers]
+    return max(accumulate(step for _, step in sorted(edges)), default=0)
