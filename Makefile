@@ -21,7 +21,7 @@ TESTS ?= tests
 TEST_FLAGS ?=
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo up migrate test check verify bench chaos watch coverage format lock clean
+.PHONY: help demo up migrate test check verify bench chaos watch coverage format docs lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,7 +51,7 @@ verify: $(INSTALLED) ## The suite again with the long samples: many more generat
 chaos: $(INSTALLED) ## Only the tests that kill and stop parts of the running service.
 	$(PYTEST) -m chaos -v $(TEST_FLAGS) $(TESTS)
 
-bench: $(INSTALLED) ## The benchmark against hand-written FFmpeg and MoviePy; STRICT=1 fails on a missed goal.
+bench: $(INSTALLED) build/moviepy/.installed ## The benchmark against hand-written FFmpeg and MoviePy; STRICT=1 fails on a missed goal.
 	$(BIN)/python -m bench
 
 watch: $(INSTALLED) ## Run the tests in TESTS (default here: tests/unit) again at every change.
@@ -63,6 +63,9 @@ coverage: $(INSTALLED) ## The suite with line coverage of this process; htmlcov/
 format: $(INSTALLED) ## Format the code and fix what the linter can fix.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(INSTALLED) ## Write the settings of the code into README.md and .env.example.
+	$(BIN)/python -m tests.repo.settings_docs
 
 lock: $(UV) ## Resolve pyproject.toml into the two locks; UPGRADE=1 takes newer releases.
 	$(call compile,--extra dev,requirements.lock)
@@ -83,6 +86,11 @@ $(UV):
 	$(call require_python)
 	@$(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip install -qq --disable-pip-version-check uv==$(UV_VERSION)
+
+# One of the benchmark's contenders; it needs an older Pillow than ours, so it lives beside the environment.
+build/moviepy/.installed: bench/moviepy.txt | $(INSTALLED)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade --target build/moviepy -r bench/moviepy.txt
+	@touch $@
 
 # pip refuses any file whose hash is not in the lock; the checkout itself is then added without asking for anything.
 $(INSTALLED): requirements.lock pyproject.toml
