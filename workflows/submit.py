@@ -26,14 +26,13 @@ from workflows.jobs.accept import Request, accept
 from workflows.jobs.ids import new_id
 from workflows.jobs.rows import Job
 from workflows.planning.model import Plan
-from workflows.planning.plan import make_plan
 from workflows.policy import Policy
 from workflows.settings import Settings
 from workflows.spec.model import JobSpec
 from workflows.spec.schema import canonical_hash, load
 from workflows.spec.timeline import resolve
 from workflows.templates import TEMPLATES
-from workflows.templates.choose import choose
+from workflows.templates.choose import choose, make_plan
 
 log = structlog.get_logger(__name__)
 COLD_THREADS = 2  # until a node has registered

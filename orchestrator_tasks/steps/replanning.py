@@ -6,11 +6,9 @@ from collections.abc import Mapping
 
 import structlog
 from celery.exceptions import Ignore
-from workflows.analysis.analyse import analyse
-from workflows.planning.plan import make_plan
-from workflows.templates.choose import choose
 
 from orchestrator_tasks.task import Context
+from workflows.analysis.analyse import analyse
 from workflows.analysis.model import Analysis
 from workflows.jobs import replan
 from workflows.spec.media import MediaInfo
@@ -18,6 +16,7 @@ from workflows.spec.model import JobSpec
 from workflows.spec.timeline import resolve
 from workflows.submit import fleet_of
 from workflows.templates import TEMPLATES
+from workflows.templates.choose import choose, make_plan
 
 log = structlog.get_logger(__name__)
 
