@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,16 @@ class TestEngines:
 
     __test__ = False
 
-    database_url: str
-    redis_url: str
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
     s3_endpoint_url: str
     s3_access_key: str
-    s3_secret_key: str
+    s3_secret_key: str = field(repr=False)
     s3_bucket: str
-    pepper: str
-    webhook_secret: str
+    pepper: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
     data_dir: Path
-    variables: dict[str, str]
+    variables: dict[str, str] = field(repr=False)
 
     def environ(self, **extra: str) -> dict[str, str]:
         """The whole environment of a subprocess that shall use these engines; `extra` wins."""

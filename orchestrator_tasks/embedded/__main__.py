@@ -50,7 +50,7 @@ def doctor(data_dir: Path | None) -> None:
 
 def _run(options: stack.Options, *, engines_only: bool) -> int:
     log_dir = options.data_dir / "logs"
-    log_dir.mkdir(parents=True, exist_ok=True)
+    log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (log_dir / "supervisor.log").open("a", buffering=1) as file:
         _log_to(file)
         return stack.run(options, os.environ, click.echo, only_engines=engines_only)

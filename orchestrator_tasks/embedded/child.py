@@ -61,7 +61,7 @@ def spawn(child: Child, log_path: Path) -> subprocess.Popen[bytes]:
 
     Call it from a thread that lives as long as the child: the death signal is tied to the thread (prctl(2)).
     """
-    log_path.parent.mkdir(parents=True, exist_ok=True)
+    log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         return subprocess.Popen(
             command(child.argv, child.user), cwd=child.cwd, env=dict(child.env), stdin=subprocess.DEVNULL,

@@ -55,6 +55,7 @@ def prepare(data_dir: Path, *, choose: Callable[[str], int], credentials: Creden
         cwd=home,  # security.toml is read from here
         env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "TMPDIR": str(home)},
         ready=lambda: _answers(ports["s3"][0]),
+        grace_s=3.0,  # it mostly needs 1 s, at times 12; what it has accepted is written, so a kill loses nothing
         leftovers=tuple(_socket(part, grpc) for part, (_, grpc) in ports.items()),
     )  # fmt: skip
     return child, ports["s3"][0]

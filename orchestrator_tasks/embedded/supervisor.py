@@ -22,7 +22,7 @@ LONGEST_BACKOFF_S: Final = 30.0
 STABLE_S: Final = 60.0  # a child that ran this long starts again from the first backoff
 LOG_LIMIT_BYTES: Final = 16 * 1024**2
 _PROBE_S: Final = 0.05
-_HOUSEKEEPING_S: Final = 5.0
+HOUSEKEEPING_S: Final = 5.0
 
 
 class ChildError(RuntimeError):
@@ -86,7 +86,7 @@ class Supervisor:
             for running in self._all():
                 self._tend(running, now)
             due = [running.restart_at_s - now for running in self._all() if running.restart_at_s is not None]
-            self._sleep(max(0.0, min([*due, _HOUSEKEEPING_S])), self._all())
+            self._sleep(max(0.0, min([*due, HOUSEKEEPING_S])), self._all())
 
     def stop(self) -> None:
         """End the children, the last started group first, each within its grace; nothing of their trees survives."""
