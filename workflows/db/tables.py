@@ -32,6 +32,7 @@ metadata = MetaData(
     }
 )
 
+JSON = JSONB(none_as_null=True)
 NOW = text("now()")
 
 
@@ -50,7 +51,7 @@ jobs = Table(
     Column("tenant", Text, nullable=False),
     Column("job_id", Text, nullable=False),
     Column("body_hash", Text, nullable=False),
-    Column("body", JSONB, nullable=False),
+    Column("body", JSON, nullable=False),
     Column("state", Text, nullable=False),
     Column("outcome", Text),  # what a compensating job will end as
     Column("template", Text, nullable=False),
@@ -59,11 +60,11 @@ jobs = Table(
     Column("inline", Boolean, nullable=False),  # a client may be waiting for the answer
     Column("priority", Integer, nullable=False),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
-    Column("error", JSONB),
-    Column("result", JSONB),  # key, size_bytes, sha256, facts of the file, warnings
+    Column("error", JSON),
+    Column("result", JSON),  # key, size_bytes, sha256, facts of the file, warnings
     Column("output_fence", BigInteger),
     Column("webhook_url", Text),
-    Column("metadata", JSONB, nullable=False),
+    Column("metadata", JSON, nullable=False),
     Column("expires_in_s", Integer),
     _count("event_count"),
     _at("deadline_at"),  # the client's own
@@ -84,7 +85,7 @@ workflows = Table(
     Column("id", Text, primary_key=True),
     Column("orchestration_id", Text, ForeignKey("jobs.orchestration_id", ondelete="CASCADE"), nullable=False),
     Column("template", Text, nullable=False),
-    Column("plan", JSONB, nullable=False),
+    Column("plan", JSON, nullable=False),
     Column("why", Text, nullable=False),  # accepted, or what made it re-plan
     Column("superseded", Boolean, nullable=False, server_default=text("false")),
     _at("created_at", nullable=False, default=True),
@@ -115,8 +116,8 @@ steps = Table(
     Column("lease_owner", Text),
     Column("node", Text),
     Column("progress", Float, nullable=False, server_default=text("0")),
-    Column("output", JSONB),
-    Column("error", JSONB),
+    Column("output", JSON),
+    Column("error", JSON),
     _at("lease_until"),
     _at("heartbeat_at"),
     _at("next_attempt_at"),
@@ -136,7 +137,7 @@ events = Table(
     Column("at", DateTime(timezone=True), primary_key=True, server_default=NOW),
     Column("type", Text, nullable=False),
     Column("step", Text),
-    Column("data", JSONB, nullable=False),
+    Column("data", JSON, nullable=False),
     postgresql_partition_by="RANGE (at)",
 )
 
@@ -162,7 +163,7 @@ allocations = Table(
     Column("disk_bytes", BigInteger, nullable=False),
     Column("quick", Boolean, nullable=False),
     Column("strategy", Text),
-    Column("snapshot", JSONB),
+    Column("snapshot", JSON),
     _at("created_at", nullable=False, default=True),
     _at("granted_at"),
     _at("released_at"),
@@ -177,7 +178,7 @@ compensations = Table(
     Column("orchestration_id", Text, ForeignKey("jobs.orchestration_id", ondelete="CASCADE"), nullable=False),
     Column("step_id", Text, nullable=False),
     Column("action", Text, nullable=False),
-    Column("args", JSONB, nullable=False),
+    Column("args", JSON, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'pending'")),  # pending, done, debt, discharged
     _count("attempts"),
     Column("error", Text),
@@ -207,7 +208,7 @@ outbox = Table(
     Column("id", Text, primary_key=True),  # the Standard Webhooks message id
     Column("orchestration_id", Text, ForeignKey("jobs.orchestration_id", ondelete="CASCADE"), nullable=False),
     Column("url", Text, nullable=False),
-    Column("body", JSONB, nullable=False),
+    Column("body", JSON, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'pending'")),  # pending, delivered, dead
     _count("attempts"),
     Column("last_status", Integer),
@@ -225,12 +226,12 @@ nodes = Table(
     Column("id", Text, primary_key=True),
     Column("boot_id", Text, nullable=False),
     Column("state", Text, nullable=False),  # active, draining, down
-    Column("capabilities", JSONB, nullable=False),
-    Column("performance", JSONB, nullable=False),  # calibrated Mpx per CPU second
+    Column("capabilities", JSON, nullable=False),
+    Column("performance", JSON, nullable=False),  # calibrated Mpx per CPU second
     Column("threads", Integer, nullable=False),
     Column("memory_bytes", BigInteger, nullable=False),
     Column("disk_bytes", BigInteger, nullable=False),
-    Column("load", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("load", JSON, nullable=False, server_default=text("'{}'")),
     Column("version", Text, nullable=False),
     _at("registered_at", nullable=False, default=True),
     _at("heartbeat_at", nullable=False, default=True),

@@ -71,7 +71,7 @@ def accept(conn: Connection, request: Request) -> Accepted:
     events.append(
         conn, orchestration_id, "job_accepted", template=request.plan.template, reason=request.plan.choice.reason
     )
-    return Accepted(job=job, replayed=False)
+    return Accepted(job=store.get(conn, orchestration_id), replayed=False)
 
 
 def add_workflow(
@@ -87,8 +87,14 @@ def add_workflow(
             why=why,
         )
     )
+    conn.execute(insert(steps), [_step_row(job, plan, graph, at, done or {}) for at in range(len(graph.steps))])
+    # The canvas is about to be published: the reconciler waits its interval before it repeats that.
     conn.execute(
-        insert(steps), [_step_row(job, plan, graph, position, done or {}) for position in range(len(graph.steps))]
+        text("""
+        UPDATE steps SET dispatched_at = clock_timestamp(), ready_at = clock_timestamp()
+        WHERE workflow_id = :id AND state = 'ready'
+        """),
+        {"id": job.workflow_id},
     )
 
 
@@ -96,7 +102,6 @@ def _step_row(job: Job, plan: Plan, graph: Graph, position: int, done: Mapping[s
     node = graph.steps[position]
     still_open = sum(1 for name in node.after if name not in done)
     state = _first_state(node.name in done, still_open)
-    ready = state is StepState.READY
     return {
         "id": step_id(job.workflow_id, node.name),
         "orchestration_id": job.orchestration_id,
@@ -112,9 +117,6 @@ def _step_row(job: Job, plan: Plan, graph: Graph, position: int, done: Mapping[s
         "stall_s": node.stall_s,
         "output": done.get(node.name),
         "progress": 1.0 if state is StepState.DONE else 0.0,
-        # The canvas is about to be published: the reconciler waits its interval before it repeats that.
-        "dispatched_at": text("clock_timestamp()") if ready else None,
-        "ready_at": text("clock_timestamp()") if ready else None,
     }
 
 

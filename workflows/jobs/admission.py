@@ -39,7 +39,7 @@ LEFT JOIN LATERAL (
 ) t ON true
 WHERE s.state = 'waiting' AND s.reason = :reason AND j.state IN ('queued', 'processing') AND NOT j.cancel_requested
 ORDER BY (j.template = 'quick_sync') DESC,
-  j.priority + extract(epoch FROM clock_timestamp() - s.ready_at) / 60.0 DESC, t.running, j.created_at, s.id
+  j.priority + floor(extract(epoch FROM clock_timestamp() - s.ready_at) / 60) DESC, t.running, j.created_at, s.id
 LIMIT 200
 """)
 
