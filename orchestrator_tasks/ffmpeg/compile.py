@@ -15,6 +15,7 @@ from typing import Any
 import ffmpeg
 
 from orchestrator_tasks.ffmpeg import audio, binary, encoders, graph, images, raster, text
+from orchestrator_tasks.ffmpeg.command import RenderCommand, RenderWarning
 from orchestrator_tasks.ffmpeg.geometry import Rect
 from orchestrator_tasks.ffmpeg.graph import Item
 from orchestrator_tasks.ffmpeg.inputs import InputFile, Inputs, Limits
@@ -28,36 +29,6 @@ from workflows.spec.timeline import Timeline
 COMPILER = "1"  # changes when the same timeline may give other pixels: part of cache keys
 _LONGEST_ARGUMENT = 100_000  # Linux takes 131 071 bytes
 _DEEP_GRAPH = 50_000  # ffmpeg-python walks the graph by recursion, one call a filter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderWarning:
-    """Something the picture lacks though the render succeeds."""
-
-    element_id: str
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderCommand:
-    """A command ready to run, and what it must produce."""
-
-    argv: tuple[str, ...]
-    out: Path
-    frames: int
-    frame_rate: Fraction
-    width: int
-    height: int
-    has_audio: bool
-    inputs: tuple[InputFile, ...]  # in FFmpeg's numbering
-    warnings: tuple[RenderWarning, ...]
-    limits: Limits
-
-    @property
-    def duration(self) -> Fraction:
-        """Seconds of output."""
-        return self.frames / self.frame_rate
 
 
 def compile_timeline(
