@@ -14,7 +14,7 @@ from bench.contenders import BenchError
 from bench.goals import GOALS, judge
 from bench.pairs import Options, Pair, measure
 from bench.report import as_json, table
-from orchestrator_tasks.demo.stack import StackError
+from orchestrator_tasks.demo.stack import StackError, stop_on_sigterm
 from workflows.client import ApiError
 from workflows.errors import OrchestratorError
 
@@ -30,6 +30,7 @@ REQUIREMENTS = Path("bench/moviepy.txt")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("build/bench.json"), show_default=True)
 def main(*, pairs: int, moviepy_runs: int, seconds: float, quick: bool, output: Path) -> None:
     """Measure the system against the best hand-written FFmpeg command and MoviePy 2."""
+    stop_on_sigterm()
     console = Console(soft_wrap=True)
     if quick:
         pairs, moviepy_runs = 3, min(moviepy_runs, 1)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from orchestrator_tasks.demo import media, scene, viewer
 from orchestrator_tasks.demo.server import serving
-from orchestrator_tasks.demo.stack import StackError, running, tail
+from orchestrator_tasks.demo.stack import StackError, running, stop_on_sigterm, tail
 from workflows.cli.progress import show_progress
 from workflows.client import COMPLETED, ApiError, Body, Client
 from workflows.errors import OrchestratorError
@@ -33,6 +33,7 @@ class DemoError(Exception):
 @click.option("--keep", type=click.Path(path_type=Path), help="Leave the service's data in DIR as well as the results.")
 def main(keep: Path | None) -> None:
     """Start a service, render a real video through it, show the result, stop the service."""
+    stop_on_sigterm()
     console = Console(soft_wrap=True)
     with _home(keep) as home:
         try:

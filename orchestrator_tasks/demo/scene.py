@@ -35,11 +35,11 @@ def _graphics(base: str) -> list[dict[str, Any]]:
         {"id": "logo", "type": "image", "source": f"{base}/logo.png", "track": 3, "time": 0, "duration": SECONDS,
          "x": "5%", "y": "75%", "width": "10%", "opacity": 0.7},
         {"id": "title", "type": "text", "text": "Rendered by the orchestrator", "track": 4, "time": 1, "duration": 5,
-         "x": "5%", "y": "8%", "width": "50%", "font_size": 84, "font_weight": 700, "fill_color": "#ffffff",
+         "x": "5%", "y": "8%", "width": "53%", "font_size": 70, "font_weight": 700, "fill_color": "#ffffff",
          "animations": _FADE},
         {"id": "credit", "type": "text", "text": "Big Buck Bunny © Blender Foundation, CC BY 3.0", "track": 5,
-         "time": 0, "duration": SECONDS, "x": "60%", "y": "94%", "width": "38%", "font_size": 28,
-         "fill_color": "#ffffffcc"},
+         "time": 0, "duration": SECONDS, "x": "60%", "y": "94%", "width": "38%", "font_size": 30,
+         "fill_color": "#ffffff"},
     ]  # fmt: skip
 
 

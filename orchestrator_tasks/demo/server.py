@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -92,7 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _send(self, path: Path, start: int, length: int) -> None:
-        with path.open("rb") as file:
+        # A client that only wanted to see the beginning hangs up; that is its right.
+        with path.open("rb") as file, contextlib.suppress(ConnectionError):
             file.seek(start)
             while length and (chunk := file.read(min(length, 1 << 16))):
                 self.wfile.write(chunk)

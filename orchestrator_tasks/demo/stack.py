@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -87,6 +88,11 @@ def _stop(child: subprocess.Popen[bytes], log_file: Path) -> None:
         child.wait()
         message = f"The service did not stop within {STOP_TIMEOUT_S:.0f} s and was killed."
         raise StackError(message, tail(log_file)) from err
+
+
+def stop_on_sigterm() -> None:
+    """Make SIGTERM end this program as Ctrl-C does: in order, with the stack stopped and temporary files removed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def tail(path: Path, lines: int = 30) -> str:

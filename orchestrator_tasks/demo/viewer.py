@@ -93,6 +93,6 @@ def _spread(path: Path, count: int) -> list[tuple[float, Image.Image]]:
 def _stamp(picture: Image.Image, text: str) -> None:
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=22)
-    left, top, right, bottom = draw.textbbox((12, picture.height - 38), text, font=font)
+    left, top, right, bottom = draw.textbbox((10, 8), text, font=font)
     draw.rectangle((left - 6, top - 4, right + 6, bottom + 4), fill=(0, 0, 0))
-    draw.text((12, picture.height - 38), text, font=font, fill="white")
+    draw.text((10, 8), text, font=font, fill="white")
