@@ -119,7 +119,7 @@ def free_dead_leases(conn: Connection, node: str) -> int:
 def alive(pid: int) -> bool:
     """Whether a process lives and is no zombie."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

@@ -56,18 +56,18 @@ def _run_step(work: task.Work, step_id: str) -> None:
 _register()
 
 
-@signals.setup_logging.connect
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _logging(**_: Any) -> None:
     logging.configure(runtime.runtime().settings, "worker")
 
 
-@signals.celeryd_init.connect
+@signals.celeryd_init.connect  # type: ignore[untyped-decorator]
 def _remember(sender: str, instance: Any = None, **_: Any) -> None:
     _worker["name"] = sender
     failpoints.configure(runtime.runtime().settings.failpoint)
 
 
-@signals.worker_process_init.connect
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _child(**_: Any) -> None:
     """A pool child dies with its worker, leads its own process group and connects for itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -77,14 +77,14 @@ def _child(**_: Any) -> None:
     os.setpgrp()  # a hard time limit then kills the whole group
 
 
-@signals.worker_ready.connect
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _announce(sender: Any, **_: Any) -> None:
     """Free what this machine's dead workers held, then show ourselves to the fleet, now and every few seconds."""
     _beat(sender)
     sender.timer.call_repeatedly(BEAT_S, _beat, (sender,))
 
 
-@signals.worker_shutting_down.connect
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _stopping(**_: Any) -> None:
     _ledger(lambda conn: registry.remove_worker(conn, _id()))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
+from kombu import Queue  # type: ignore[attr-defined]
 from sqlalchemy import Engine, text
 
 from workflows.canvas import PREFIX
@@ -68,7 +68,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "broker_connection_max_retries": None,
         "broker_pool_acquire_timeout": 3,
         "visibility_timeout": VISIBILITY_S,
-        "task_queues": [Queue(name) for name in CLASSES],
+        "task_queues": [Queue(name) for name in CLASSES],  # type: ignore[no-untyped-call]
         "task_default_queue": "maintenance",
         "task_create_missing_queues": False,
         "task_serializer": "json",

@@ -202,7 +202,7 @@ def _mark_published(conn: Connection, step_id: str) -> str | None:
         """),
         {"id": step_id},
     ).one_or_none()
-    return row and str(row.orchestration_id)
+    return None if row is None else str(row.orchestration_id)
 
 
 def _grant(engine: Engine, policy: Policy, sender: Sender) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Row
+from sqlalchemy import Row, RowMapping
 
 from workflows.jobs.states import TERMINAL, JobState, StepState
 
@@ -99,5 +98,5 @@ class Step:
         return cls(**values)
 
 
-def _pick(cls: type, mapping: Mapping[str, Any]) -> dict[str, Any]:
+def _pick(cls: type, mapping: RowMapping) -> dict[str, Any]:
     return {field.name: mapping[field.name] for field in fields(cls)}

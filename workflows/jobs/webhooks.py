@@ -40,7 +40,7 @@ def enqueue(conn: Connection, job: Job) -> str | None:
         """),
         {"id": new_id("msg"), "job": job.orchestration_id, "url": job.webhook_url, "body": json.dumps(message(job))},
     ).one_or_none()
-    return row and str(row.id)
+    return None if row is None else str(row.id)
 
 
 def enqueue_for(conn: Connection, orchestration_id: str) -> str | None:
