@@ -8,10 +8,13 @@ the catalogs and the admin page are off.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +28,7 @@ from orchestrator_tasks.embedded.child import Child
 from orchestrator_tasks.embedded.credentials import Credentials, write_private
 from orchestrator_tasks.embedded.ports import LOOPBACK
 
+_STALE_S: Final = 60.0  # younger ones may belong to a store that is just starting
 PARTS: Final = ("s3", "master", "volume", "filer", "admin")
 _GRPC_PARTS: Final = ("s3", "master", "volume", "filer", "admin", "worker", "client")
 _SWITCHES: Final = (
@@ -46,6 +50,7 @@ def prepare(data_dir: Path, *, choose: Callable[[str], int], credentials: Creden
     files.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     certificates.make(home)
+    _sweep_sockets()
     write_private(home / "security.toml", _security(home, credentials))
     write_private(home / "identities.json", _identities(credentials))
     ports = {part: (choose(f"objectstore.{part}"), _grpc_port(part, choose)) for part in PARTS}
@@ -56,7 +61,7 @@ def prepare(data_dir: Path, *, choose: Callable[[str], int], credentials: Creden
         env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "TMPDIR": str(home)},
         ready=lambda: _answers(ports["s3"][0]),
         grace_s=3.0,  # it mostly needs 1 s, at times 12; what it has accepted is written, so a kill loses nothing
-        leftovers=tuple(_socket(part, grpc) for part, (_, grpc) in ports.items()),
+        leftovers=tuple(leftover(part, grpc) for part, (_, grpc) in ports.items()),
     )  # fmt: skip
     return child, ports["s3"][0]
 
@@ -84,15 +89,33 @@ def _program() -> str:
     return str(program)
 
 
-def _socket(part: str, port: int) -> Path:
+def leftover(part: str, port: int) -> Path:
     """Where the program puts its local gRPC socket; it cannot be told another place."""
     return Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock")  # noqa: S108
+
+
+def _sweep_sockets() -> None:
+    """Remove the socket files that stores of ours left when they were killed together with their supervisor."""
+    for path in Path("/tmp").glob("seaweedfs-*-grpc-*.sock"):  # noqa: S108
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            info = path.stat()
+            if info.st_uid == os.geteuid() and time.time() - info.st_mtime > _STALE_S and not _has_listener(path):
+                path.unlink()
+
+
+def _has_listener(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+    return True
 
 
 def _grpc_port(part: str, choose: Callable[[str], int]) -> int:
     """A port whose socket file is not lying there from somebody else's killed store."""
     while True:
-        path = _socket(part, port := choose(f"objectstore.{part}.grpc"))
+        path = leftover(part, port := choose(f"objectstore.{part}.grpc"))
         try:
             path.unlink(missing_ok=True)
         except PermissionError:

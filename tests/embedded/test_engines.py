@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 import boto3
 import psycopg
@@ -10,6 +11,9 @@ import redis
 from botocore.config import Config
 
 from orchestrator_tasks.embedded import engines as embedded
+from orchestrator_tasks.embedded import objectstore
+from orchestrator_tasks.embedded.credentials import Credentials
+from orchestrator_tasks.embedded.ports import Ports
 from orchestrator_tasks.embedded.supervisor import Supervisor
 from tests.embedded.conditions import mentioning
 
@@ -161,3 +165,21 @@ def read(parts: embedded.Engines) -> tuple[str, str, bytes]:
         content = body.read()
     store.close()
     return row, value, content
+
+
+def test_socket_files_of_killed_stores_are_swept_and_those_in_use_are_not(tmp_path):
+    ports = (65534, 65533)
+    stale, used = (objectstore.leftover("filer", port) for port in ports)
+    with socket.socket(socket.AF_UNIX) as dead, socket.socket(socket.AF_UNIX) as server:
+        dead.bind(str(stale))
+        server.bind(str(used))
+        server.listen()
+        try:
+            for path in (stale, used):
+                os.utime(path, (0, 0))
+            objectstore.prepare(tmp_path, choose=Ports().choose, credentials=Credentials())
+            assert not stale.exists()
+            assert used.exists()
+        finally:
+            stale.unlink(missing_ok=True)
+            used.unlink(missing_ok=True)
