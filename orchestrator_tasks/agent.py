@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from orchestrator_tasks import runtime, workspace
+from orchestrator_tasks import machine, runtime, workspace
 from orchestrator_tasks.ffmpeg import capabilities
 from orchestrator_tasks.runtime import Runtime
 from workflows.fleet import registry
@@ -35,7 +35,7 @@ def facts(tools: Runtime) -> NodeFacts:
     """What this machine is and can, by trial."""
     settings = tools.settings
     settings.home.mkdir(parents=True, exist_ok=True)
-    cores = os.cpu_count() or 1
+    cores = machine.cores()
     threads = settings.render_threads or cores
     found = capabilities.discover(settings.ffmpeg)
     speed = capabilities.calibrate(settings.ffmpeg)
@@ -50,7 +50,7 @@ def facts(tools: Runtime) -> NodeFacts:
         },
         performance=asdict(speed),
         threads=threads * settings.render_slots,
-        memory_bytes=int(psutil.virtual_memory().total * MEMORY_SHARE),
+        memory_bytes=int(machine.memory_bytes() * MEMORY_SHARE),
         disk_bytes=shutil.disk_usage(settings.home).free,
         version=version("video-orchestrator"),
     )
