@@ -10,10 +10,24 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
+from orchestrator_api import listening
 from orchestrator_api.app import create_app
 from orchestrator_api.parts import Parts, parts_of
 from workflows.access import keys
 from workflows.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _close_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "LOOK_UP_S", 0.05)
+
+
+@pytest.fixture
+def unconnected() -> Iterator[Flask]:
+    """An app for what needs no engine."""
+    app = create_app(Settings(database_url="postgresql://nobody@127.0.0.1:1/none", redis_url="redis://127.0.0.1:1/0"))
+    yield app
+    parts_of(app).close()
 
 
 @pytest.fixture

@@ -45,25 +45,26 @@ def test_every_fault_of_a_body_is_listed(client: FlaskClient) -> None:
     assert {"width", "colour"} <= {fault["path"] for fault in problem["errors"]}
 
 
-@pytest.mark.parametrize(
-    ("data", "content_type", "status"),
-    [
-        (b"{", "application/json", 400),
-        (b'{"a": NaN}', "application/json", 400),
-        (b'{"id": "a", "id": "b"}', "application/json", 400),
-        (b"[" * 100_000, "application/json", 400),
-        (b"\xff\xfe", "application/json", 400),
-        (b"[]", "application/json", 422),
-        (b'{"elements": [], "metadata": {"a": "\\u0000"}}', "application/json", 422),
-        (b"id=1", "application/x-www-form-urlencoded", 415),
-        (b"{}", None, 415),
-        (b"{" + b" " * 3_000_000 + b"}", "application/json", 413),
-    ],
-)
-def test_what_is_no_job_is_a_problem(client: FlaskClient, data: bytes, content_type: str | None, status: int) -> None:
-    answer = client.post("/api/v1/orchestrate", data=data, content_type=content_type)
-    assert (answer.status_code, answer.get_json()["status"]) == (status, status)
-    assert answer.content_type == "application/problem+json"
+NO_JOBS: list[tuple[bytes, str | None, int]] = [
+    (b"{", "application/json", 400),
+    (b'{"a": NaN}', "application/json", 400),
+    (b'{"id": "a", "id": "b"}', "application/json", 400),
+    (b"[" * 100_000, "application/json", 400),
+    (b"\xff\xfe", "application/json", 400),
+    (b"[]", "application/json", 422),
+    (b'{"elements": [], "metadata": {"a": "\\u0000"}}', "application/json", 422),
+    (b"id=1", "application/x-www-form-urlencoded", 415),
+    (b"{}", None, 415),
+    (b"{" + b" " * 3_000_000 + b"}", "application/json", 413),
+]
+
+
+def test_what_is_no_job_is_a_problem(client: FlaskClient, engine: Engine) -> None:
+    for data, content_type, status in NO_JOBS:
+        answer = client.post("/api/v1/orchestrate", data=data, content_type=content_type)
+        assert (answer.status_code, answer.get_json()["status"]) == (status, status), data[:40]
+        assert answer.content_type == "application/problem+json"
+    assert jobs_in(engine) == 0
 
 
 def test_other_refusals_are_problems_too(client: FlaskClient) -> None:
