@@ -9,8 +9,8 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.scene_samples import example
 
+from tests.unit.scene_samples import example
 from workflows.spec.schema import canonical_hash
 
 VALUES = st.recursive(

@@ -10,8 +10,8 @@ from importlib.resources import files
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.scene_samples import audio, example, image, job, text, video
 
+from tests.unit.scene_samples import audio, example, image, job, text, video
 from workflows.errors import InvalidSpec
 from workflows.spec.model import Length, Quality
 from workflows.spec.schema import load
@@ -259,7 +259,8 @@ def test_wrong_values_are_refused_where_they_stand(body: object, path: str, code
     [
         "", "video.mp4", "/etc/passwd", "file:///etc/passwd", "ftp://example.com/a", "https://", "https://u:p@example.com/a",
         "https://example.com/a b", "https://example.com/\na", "http://[::1", "http://example.com:99999/a", "concat:a|b",
-        "s3://bucket", "s3://bucket/", "data:video/mp4;base64,AA", "http:\\\\example.com\\a", "https://e.com/" + "a" * 2048, 5,
+        "s3://bucket", "s3://bucket/", "data:video/mp4;base64,AA", "http:\\\\example.com\\a",
+        "https://e.com/" + "a" * 2048, 5,
     ],
 )  # fmt: skip
 def test_sources_that_are_no_plain_url_are_refused(source: object) -> None:
@@ -276,7 +277,8 @@ def test_sources_that_are_urls_are_kept_as_written(source: str) -> None:
 def test_every_fault_is_reported_at_once() -> None:
     body = job(video(fitt=1, volume=-1), {"type": "txt"}, text(font_size=0), width=3, priority="x", hight=2)
     assert list(problems(body)) == [
-        "width", "elements[0].volume", "elements[0].fitt", "elements[1].type", "elements[2].font_size", "priority", "hight",
+        "width", "elements[0].volume", "elements[0].fitt", "elements[1].type", "elements[2].font_size",
+        "priority", "hight",
     ]  # fmt: skip
 
 

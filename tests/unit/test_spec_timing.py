@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -208,9 +209,7 @@ def test_a_sequence_covers_the_grid_without_gaps_or_drift(durations: list[Decima
     edges = [0] + [grid(sum(durations[: n + 1], Decimal(0)), rate) for n in range(len(durations))]
     edges = [min(edge, max(1, edges[-1])) for edge in edges]
     assert timeline.frames == max(1, edges[-1])
-    assert [frames_of(timeline, f"element_{n + 1}") for n in range(len(durations))] == list(
-        zip(edges, edges[1:], strict=False)
-    )
+    assert [frames_of(timeline, f"element_{n + 1}") for n in range(len(durations))] == list(pairwise(edges))
 
 
 @settings(max_examples=100, deadline=None)
