@@ -33,6 +33,8 @@ def up(data_dir: Path | None, port: int, ready_file: Path | None, *, engines_onl
     try:
         with stack.locked(home):
             code = keep(lambda: _run(options, engines_only=engines_only))
+            if options.ready_file:
+                options.ready_file.unlink(missing_ok=True)  # the inner process may have been killed before it could
     except BlockingIOError as err:
         raise click.ClickException(f"{err}. Stop it, or give another --data-dir.") from err
     raise SystemExit(code)

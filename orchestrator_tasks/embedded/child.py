@@ -28,7 +28,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """One process of the stack. `ready` is asked often: it must answer at once and never raise."""
+    """One process of the stack. `ready` is asked every `probe_s`: it must answer at once and never raise."""
 
     name: str
     argv: tuple[str, ...]
@@ -37,6 +37,7 @@ class Child:
     env: Mapping[str, str] = field(default_factory=dict)
     user: User | None = None
     ready_within_s: float = 30.0
+    probe_s: float = 0.05
     stop_signal: signal.Signals = signal.SIGTERM
     grace_s: float = 10.0
     leftovers: tuple[Path, ...] = ()  # files the program itself does not remove when it is killed

@@ -5,15 +5,17 @@ from __future__ import annotations
 import http.client
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from orchestrator_tasks.embedded import presence
 from orchestrator_tasks.embedded.child import Child
 from orchestrator_tasks.embedded.ports import LOOPBACK
 from workflows.settings import Settings
 
 FLOWER_USER: Final = "orchestrator"
-_CELERY: Final = (sys.executable, "-m", "celery", "-A", "orchestrator_tasks")
+_CELERY: Final = ("-m", "celery", "-A", "orchestrator_tasks")
 _WORKER_FLAGS: Final = ("--without-gossip", "--without-mingle", "-Ofair", "--loglevel=INFO")
 GENERAL_QUEUES: Final = "balanced,distributed,maintenance,gpu,safe"
 # A worker's soft shutdown takes up to 10 s, also when idle (workflows.broker).
@@ -31,13 +33,11 @@ def children(
     flower = {**celery, "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{flower_password}"}
     return (
         _api(settings, environ),
-        _module("agent", "orchestrator_tasks.agent", environ=environ),
+        _agent(settings, environ),
         _worker("quick", "quick", 2, settings, worker),
         _worker("general", GENERAL_QUEUES, settings.render_slots, settings, worker),
-        _module("reconciler", "workflows.cli", "reconcile", environ=environ),
-        _celery(
-            "beat", "beat", f"--schedule={home / 'beat-schedule'}", "--pidfile=", "--loglevel=INFO", environ=celery
-        ),
+        _python("reconciler", ("-m", "workflows.cli", "reconcile"), environ),
+        _python("beat", (*_CELERY, "beat", f"--schedule={home / 'beat-schedule'}", "--pidfile="), celery),
         _flower(flower_port, flower),
     )
 
@@ -55,37 +55,31 @@ def answers(port: int, path: str, wanted: set[int], headers: Mapping[str, str] |
 
 
 def _api(settings: Settings, environ: Mapping[str, str]) -> Child:
-    argv = ("-c", "python:orchestrator_api.gunicorn_conf", "--bind", f"{settings.bind_host}:{settings.port}")
-    return Child(
-        name="api",
-        argv=(sys.executable, "-m", "gunicorn", *argv, "orchestrator_api.wsgi:app"),
-        cwd=Path.cwd(), env=environ, ready_within_s=60.0,
-        ready=lambda: answers(settings.port, "/ready", {200}),
-    )  # fmt: skip
+    options = ("-c", "python:orchestrator_api.gunicorn_conf", "--bind", f"{settings.bind_host}:{settings.port}")
+    api = _python("api", ("-m", "gunicorn", *options, "orchestrator_api.wsgi:app"), environ)
+    return replace(api, ready=lambda: answers(settings.port, "/ready", {200}))
 
 
 def _flower(port: int, environ: Mapping[str, str]) -> Child:
-    options = (f"--address={LOOPBACK}", f"--port={port}")
-    return Child(
-        name="flower", argv=(*_CELERY, "flower", *options), cwd=Path.cwd(), env=environ, ready_within_s=60.0,
-        ready=lambda: answers(port, "/", {200, 302, 401}),
-    )  # fmt: skip
+    flower = _python("flower", (*_CELERY, "flower", f"--address={LOOPBACK}", f"--port={port}"), environ)
+    return replace(flower, ready=lambda: answers(port, "/", {200, 302, 401}))
+
+
+def _agent(settings: Settings, environ: Mapping[str, str]) -> Child:
+    agent = _python("agent", ("-m", "orchestrator_tasks.agent"), environ)
+    return replace(agent, ready=lambda: presence.node_beats(settings.database_url, settings.node))
 
 
 def _worker(name: str, queues: str, slots: int, settings: Settings, environ: Mapping[str, str]) -> Child:
-    options = ("-Q", queues, "-n", f"{name}@{settings.node}", "-c", str(slots), *_WORKER_FLAGS)
-    return _celery(f"worker-{name}", "worker", *options, environ=environ, grace_s=_WORKER_GRACE_S)
+    host = f"{name}@{settings.node}"
+    argv = (*_CELERY, "worker", "-Q", queues, "-n", host, "-c", str(slots), *_WORKER_FLAGS)
+    worker = _python(f"worker-{name}", argv, environ)
+    return replace(worker, grace_s=_WORKER_GRACE_S, ready=lambda: presence.worker_beats(settings.database_url, host))
 
 
-def _celery(name: str, *argv: str, environ: Mapping[str, str], grace_s: float = 10.0) -> Child:
-    return Child(name=name, argv=(*_CELERY, *argv), cwd=Path.cwd(), env=environ, ready=_started, grace_s=grace_s)
-
-
-def _module(name: str, module: str, *arguments: str, environ: Mapping[str, str]) -> Child:
-    argv = (sys.executable, "-m", module, *arguments)
-    return Child(name=name, argv=argv, cwd=Path.cwd(), env=environ, ready=_started)
-
-
-def _started() -> bool:
-    """For those that open no port: the API's /ready answers 200 only when they have reported to the ledger."""
-    return True
+def _python(name: str, arguments: tuple[str, ...], environ: Mapping[str, str]) -> Child:
+    """A program of ours; ready as soon as it runs, unless the caller knows better."""
+    argv = (sys.executable, *arguments)
+    return Child(
+        name=name, argv=argv, cwd=Path.cwd(), env=environ, ready=lambda: True, ready_within_s=90.0, probe_s=0.25
+    )

@@ -16,7 +16,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
+import psycopg
 import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator_tasks.embedded import credentials as secret_store
 from orchestrator_tasks.embedded import engines as engine_parts
@@ -97,7 +100,7 @@ def run(options: Options, environ: Mapping[str, str], say: Say, *, only_engines:
         supervisor.watch()
     except StopRequestedError:
         say("Stopped while starting.")
-    except (ChildError, OSError, RuntimeError) as err:
+    except (ChildError, OSError, RuntimeError, psycopg.Error, SQLAlchemyError, BotoCoreError, ClientError) as err:
         log.error("stack_failed", error=str(err))  # noqa: TRY400 - the message is for people
         say(f"The stack did not start: {err}")
         return 1

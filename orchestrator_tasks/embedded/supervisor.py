@@ -21,7 +21,6 @@ FIRST_BACKOFF_S: Final = 0.5
 LONGEST_BACKOFF_S: Final = 30.0
 STABLE_S: Final = 60.0  # a child that ran this long starts again from the first backoff
 LOG_LIMIT_BYTES: Final = 16 * 1024**2
-_PROBE_S: Final = 0.05
 HOUSEKEEPING_S: Final = 5.0
 
 
@@ -77,7 +76,7 @@ class Supervisor:
                 self._look_at_start(running)
             if all(running.ready for running in group):
                 return
-            self._sleep(_PROBE_S, group)
+            self._sleep(min(running.child.probe_s for running in group if not running.ready), group)
 
     def watch(self) -> None:
         """Keep every child running until a stop is asked for."""

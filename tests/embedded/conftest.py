@@ -55,18 +55,20 @@ def short_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def up(short_dir: Path) -> Iterator[Callable[..., Up]]:
-    """Starts `up --engines-only`; `before` is a command prefix. Whatever still runs at the end is killed."""
+    """Starts `up`; `before` is a command prefix. Whatever still runs at the end is stopped."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(name: str = "a", before: tuple[str, ...] = (), **environ: str) -> Up:
+    def start(
+        name: str = "a", before: tuple[str, ...] = (), options: tuple[str, ...] = ("--engines-only",), **environ: str
+    ) -> Up:
         data_dir, ready_file = short_dir / name, short_dir / f"{name}.json"
-        argv = [*before, sys.executable, "-m", "orchestrator_tasks.embedded", "up", "--engines-only"]
+        argv = [*before, sys.executable, "-m", "orchestrator_tasks.embedded", "up", *options]
         process = subprocess.Popen(
             [*argv, "--data-dir", str(data_dir), "--ready-file", str(ready_file)],
             env={**_clean(), **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         started.append(process)
-        until(lambda: ready_file.exists() or process.poll() is not None, "the stack is ready", 60)
+        until(lambda: ready_file.exists() or process.poll() is not None, "the stack is ready", 120)
         assert ready_file.exists(), process.communicate()[0]
         main = psutil.Process(process.pid)
         tree = [main, *main.children(recursive=True)]

@@ -73,6 +73,7 @@ def test_killing_the_supervisor_leaves_nothing(up, victim):
     os.kill(target, signal.SIGKILL)
     stack.process.wait(timeout=30)
     stack.leaves_nothing()
+    until(lambda: not stack.ready_file.exists(), "the ready file is gone")
 
 
 def test_a_normal_user_runs_the_stack(up, short_dir):

@@ -23,6 +23,7 @@ def upgrade(database_url: str) -> str:
             conn.execute(text("SELECT pg_advisory_lock(hashtext('orchestrator migrations'))"))
             conn.commit()
             command.upgrade(_config(conn), "head")
+            conn.commit()  # with nothing to migrate, Alembic leaves its look at the revision open
             with conn.begin():
                 ensure_partitions(conn)
             conn.execute(text("SELECT pg_advisory_unlock(hashtext('orchestrator migrations'))"))
