@@ -5,8 +5,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Final
 
+from celery import Celery
 from flask import Flask
 from flask_smorest import Api
+from sqlalchemy import Engine
 
 from orchestrator_api import envelope, errors, schemas
 from orchestrator_api.auth import needs
@@ -24,6 +26,7 @@ from workflows.storage.objects import ObjectStore
 RESOURCES: Final = (orchestrate, jobs, fleet, health)
 POOL_SIZE: Final = 8  # connections of a process; requests hold one for milliseconds, waiters none
 POOL_OVERFLOW: Final = 8
+PATIENCE: Final = {"socket_timeout": 2, "socket_connect_timeout": 1}  # s; workers wait longer, as they must
 
 OPENAPI: Final = {
     "info": {"description": "Takes a JSON video timeline and renders it, durably."},
@@ -59,6 +62,13 @@ def create_app(settings: Settings) -> Flask:
     return app
 
 
+def publisher(settings: Settings, engine: Engine) -> Celery:
+    """The Celery app of a process that only publishes: a broker that hangs costs a client seconds, not its answer."""
+    celery = make_app(settings, lambda: engine)
+    celery.conf.broker_transport_options |= PATIENCE
+    return celery
+
+
 def make_parts(settings: Settings) -> Parts:
     """The parts of one process."""
     engine = make_engine(settings, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW)
@@ -66,7 +76,7 @@ def make_parts(settings: Settings) -> Parts:
         settings=settings,
         policy=policy.load(),
         engine=engine,
-        celery=make_app(settings, lambda: engine),
+        celery=publisher(settings, engine),
         store=ObjectStore(settings),
         waiting=Waiting(settings, engine),
         checkup=Checkup(settings),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -20,13 +19,6 @@ from workflows.health import Check, Checkup, PartError
 from workflows.settings import Settings
 
 PARTS = {"database", "migrations", "broker", "storage", "ffmpeg", "workers"}
-
-
-@pytest.fixture
-def tarpit() -> Iterator[int]:
-    """The port of a server that takes connections and never says anything."""
-    with socket.create_server(("127.0.0.1", 0), backlog=16) as server:
-        yield server.getsockname()[1]
 
 
 def checks_of(client: FlaskClient) -> dict[str, dict[str, object]]:

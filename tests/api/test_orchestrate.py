@@ -167,6 +167,13 @@ def test_with_the_broker_down_a_job_is_accepted_and_nobody_waits(
     assert hands.job_of(parts_of(app).engine, "job_quick") is not None
 
 
+def test_a_broker_that_hangs_costs_no_answer(make: Callable[..., Flask], key: Callable[..., str], tarpit: int) -> None:
+    app = make(redis_url=f"redis://127.0.0.1:{tarpit}/0")
+    answer = client_of(app, key()).post("/api/v1/orchestrate", json=quick())
+    assert answer.status_code == 202
+    assert hands.job_of(parts_of(app).engine, "job_quick") is not None
+
+
 def test_with_the_database_down_there_is_a_503_to_try_again(
     make: Callable[..., Flask], key: Callable[..., str], unused_port: int
 ) -> None:
