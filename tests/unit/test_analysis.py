@@ -128,7 +128,18 @@ def test_what_nobody_sees_costs_nothing(hidden: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "front", [{"opacity": 0.9}, {"fit": "contain"}, {"width": "99%", "height": "99%"}, {"time": 0.1}]
+    "front",
+    [
+        {"opacity": 0.9},
+        {"fit": "contain"},
+        {"width": "100%", "height": "90%"},
+        {"width": "90%", "height": "100%"},
+        {"y": "10%"},
+        {"x": "10%"},
+        {"time": 0.1},
+        {"duration": 9},
+        {"animations": [{"type": "fade"}]},
+    ],
 )
 def test_a_layer_that_shows_through_is_counted(front: dict[str, Any]) -> None:
     timeline = scene(image(track=1), video(track=2, **front), duration=10, media={MP4: HD, PNG: still(10, 10)})

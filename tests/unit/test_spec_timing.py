@@ -68,6 +68,12 @@ def test_a_still_alone_lasts_five_seconds() -> None:
     assert frames_of(scene(text(time=3)), "element_1") == (90, 240)
 
 
+def test_open_stills_last_five_seconds_past_the_last_start() -> None:
+    timeline = scene(text(time=1), text(time=4), frame_rate=10)
+    assert [frames_of(timeline, name) for name in ("element_1", "element_2")] == [(10, 90), (40, 90)]
+    assert scene(text(duration=2), text(time=2), frame_rate=10).frames == 70
+
+
 def test_an_open_still_fills_the_length_that_others_give() -> None:
     timeline = scene(image(), text(duration=2), frame_rate=10)
     assert (timeline.frames, frames_of(timeline, "element_1")) == (20, (0, 20))
@@ -136,6 +142,23 @@ def test_overlap_is_judged_in_frames() -> None:
     assert [frames_of(timeline, name) for name in ("element_1", "element_2")] == [(0, 25), (25, 50)]
 
 
+def test_every_overlap_is_named_with_the_element_that_lasts_longest() -> None:
+    rows = [text(id="long", track=1, duration=9), text(track=1, time=1, duration=1), text(track=1, time=5, duration=1)]
+    found = overlaps(*rows)
+    assert [problem["path"] for problem in found] == ["elements[1].time", "elements[2].time"]
+    assert all('"long"' in problem["message"] for problem in found)
+
+
+def test_the_end_is_the_end_even_where_another_follows() -> None:
+    [problem] = overlaps(text(track=1, duration="end"), text(track=1, time=3, duration=1))
+    assert problem["path"] == "elements[1].time"
+
+
+def test_an_element_shorter_than_half_a_frame_overlaps_nothing() -> None:
+    timeline = scene(text(track=1, duration=9), text(track=1, time=3, duration=0.001), frame_rate=10)
+    assert frames_of(timeline, "element_2") == (30, 30)
+
+
 def test_nothing_follows_an_element_that_lasts_to_the_end() -> None:
     [problem] = overlaps(text(id="one", track=1, duration="end"), text(track=1))
     assert problem["path"] == "elements[1].time"
@@ -163,6 +186,11 @@ def test_a_sound_ends_with_its_file_where_the_picture_freezes() -> None:
     timeline = scene(video(duration=10, audio_fade_out=2), media=media)
     sound = sound_of(timeline, "element_1")
     assert (layer_of(timeline, "element_1").frames, sound.duration, sound.fade_out) == (300, 4, 2)
+
+
+def test_fades_of_a_sound_never_outlast_it() -> None:
+    sound = sound_of(scene(audio(audio_fade_in=8, audio_fade_out=9), duration=3), "element_1")
+    assert (sound.fade_in, sound.fade_out) == (3, 3)
 
 
 def test_silent_and_muted_videos_make_no_sound() -> None:

@@ -16,7 +16,8 @@ from workflows.spec.model import Quality
 from workflows.spec.schema import load
 from workflows.spec.timeline import resolve
 from workflows.templates import TEMPLATES
-from workflows.templates.choose import choose, make_plan
+from workflows.templates.choose import choose, make_plan, runner_up
+from workflows.templates.model import Match
 from workflows.templates.words import STATUS_WORDS, status_word
 
 QUICK = ["validate", "allocate", "download", "process", "upload", "update", "cleanup"]
@@ -108,6 +109,14 @@ def test_what_would_flip_the_choice_does(p90_s: float, other: str, factor: float
     just_past = 1.01 if factor > 1 else 0.99
     assert chosen(p90_s * factor * just_past).template == other
     assert chosen(p90_s * factor / just_past).template == choice.template
+
+
+@pytest.mark.parametrize(("amount", "next_best"), [(40, "small"), (890, "large"), (5, "middle")])
+def test_the_runner_up_is_the_nearer_neighbour(amount: float, next_best: str) -> None:
+    limits = {"small": 30, "middle": 900, "large": 2700}
+    matched = {name: Match(fits=amount <= limit, why="", amount=amount, limit=limit) for name, limit in limits.items()}
+    own = next(name for name, match in matched.items() if match.fits)
+    assert runner_up(own, matched) == next_best
 
 
 @pytest.mark.parametrize("workflow", ["quick_sync", "balanced_async"])

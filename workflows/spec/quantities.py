@@ -144,7 +144,7 @@ def _read(value: Any, what: str, units: tuple[str, ...]) -> tuple[Fraction, str]
         return _written(value, what, units)
     if not math.isfinite(value) or abs(value) > MAGNITUDE:
         raise rejected("out_of_range", f"{shown(value)} is far out of range.", f"Write {what}.")
-    return round(Fraction(repr(value)), DECIMALS), ""
+    return round(Fraction(value), DECIMALS), ""
 
 
 def _written(text: str, what: str, units: tuple[str, ...]) -> tuple[Fraction, str]:

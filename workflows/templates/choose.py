@@ -19,7 +19,7 @@ def choose(spec: JobSpec, analysis: Analysis) -> Choice:
     return Choice(
         template=own,
         reason=_reason(own, matched, analysis),
-        runner_up=_runner_up(own, matched),
+        runner_up=runner_up(own, matched),
         flips_when=_flips(own, matched),
     )
 
@@ -34,7 +34,7 @@ def _forced(name: str, own: str, matched: dict[str, Match]) -> Choice:
     return Choice(
         template=name,
         reason=f"The job asks for {name}, {verdict}: {matched[name].why}.",
-        runner_up=own if own != name else _runner_up(own, matched),
+        runner_up=own if own != name else runner_up(own, matched),
         flips_when='Only when the job leaves out `workflow`, or sets it to "auto".',
     )
 
@@ -53,7 +53,7 @@ def _reason(own: str, matched: dict[str, Match], analysis: Analysis) -> str:
     return f"{cost}. {'; '.join([*passed, none])}."
 
 
-def _runner_up(own: str, matched: dict[str, Match]) -> str | None:
+def runner_up(own: str, matched: dict[str, Match]) -> str | None:
     """The neighbour that is nearest: the one a little more or less work would lead to."""
     names = list(matched)
     position = names.index(own)
