@@ -24,24 +24,22 @@ def answers(database_url: str) -> bool:
     return True
 
 
-def test_a_stack_tells_where_it_is_and_ends_without_a_trace(up):
+def test_a_stack_tells_where_it_is_heals_and_ends_without_a_trace(up):
     stack = up()
     assert {"database_url", "redis_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key", "pid"} <= set(stack.note)
     assert stack.note["pid"] == stack.process.pid
     assert stat.S_IMODE(stack.ready_file.stat().st_mode) == 0o600
     assert answers(stack.note["database_url"])
-    code, _ = stack.stop()
-    assert code == 0
-    stack.leaves_nothing()
-    assert not stack.ready_file.exists()
 
-
-def test_an_engine_that_dies_comes_back(up):
-    stack = up()
     postmaster = stack.child("postgres")
     postmaster.send_signal(signal.SIGKILL)
     until(lambda: not alive([postmaster]), "the server is dead")
     until(lambda: answers(stack.note["database_url"]), "the server answers again")
+
+    code, _ = stack.stop()
+    assert code == 0
+    stack.leaves_nothing()
+    assert not stack.ready_file.exists()
 
 
 def test_two_stacks_run_side_by_side_and_never_on_one_directory(up):
@@ -66,11 +64,10 @@ def test_a_port_taken_since_the_last_time_is_replaced_and_that_is_said(up, short
     assert f"Port {port} of valkey is taken" in output
 
 
-@pytest.mark.parametrize("victim", ["outer", "inner"])
-def test_killing_the_supervisor_leaves_nothing(up, victim):
+def test_killing_the_process_people_see_leaves_nothing(up):
+    """The other half of the pair is killed in test_whole_stack."""
     stack = up()
-    target = stack.process.pid if victim == "outer" else stack.supervisor().pid
-    os.kill(target, signal.SIGKILL)
+    os.kill(stack.process.pid, signal.SIGKILL)
     stack.process.wait(timeout=30)
     stack.leaves_nothing()
     until(lambda: not stack.ready_file.exists(), "the ready file is gone")
