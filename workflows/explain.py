@@ -136,7 +136,7 @@ def _choice(explanation: Explanation) -> Iterator[str]:
 def _plan(explanation: Explanation) -> Iterator[str]:
     plan = explanation.plan
     need = plan.need
-    yield f"PLAN      at most {plan.total_s} s, {plan.retries.limit} further tries a step, {plan.encoder.threads} threads"
+    yield f"PLAN      {plan.total_s} s in all, tries after the first: {plan.retries.limit}, threads: {plan.encoder.threads}"
     yield f"          reserves {need.memory_bytes / 1e6:.0f} MB memory and {need.disk_bytes / 1e6:.0f} MB disk"
 
 

@@ -82,8 +82,13 @@ def test_parts_add_up_and_p90_is_the_spread_above() -> None:
 
 
 def test_a_calibrated_node_changes_its_own_parts_only() -> None:
-    cold, fast = Coefficients(), Coefficients().calibrated({"encode": 200.0, "decode": 0, "other": 5})
+    cold, fast = Coefficients(), Coefficients().calibrated({"encode_mpx_s": 200.0, "decode_mpx_s": 0, "cores": 5})
     assert fast == replace(cold, encode_s_per_mpx=1 / 200)
+
+
+@pytest.mark.parametrize(("speed", "factor"), [(1e9, 1 / 5), (1e-9, 5)])
+def test_a_calibration_beyond_belief_is_bounded(speed: float, factor: float) -> None:
+    assert Coefficients().calibrated({"composite_mpx_s": speed}).composite_s_per_mpx == pytest.approx(0.007 * factor)
 
 
 def test_more_threads_are_faster_and_never_more_than_the_serial_tenth_allows() -> None:

@@ -13,6 +13,8 @@ PRESET_COST = {
     "ultrafast": 0.34, "superfast": 0.67, "veryfast": 1.0, "faster": 1.68, "fast": 2.05, "medium": 2.48, "slow": 4.0,
 }  # fmt: skip
 
+TRUST = 5  # a node's calibration may move a coefficient by this factor
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coefficients:
@@ -34,14 +36,17 @@ class Coefficients:
     spread: float = 1.8
 
     def calibrated(self, performance: Mapping[str, float]) -> Coefficients:
-        """These coefficients with a node's own speeds: `decode`, `composite`, `encode` (veryfast) in Mpx a CPU second.
+        """These coefficients with a node's own speeds, Mpx a CPU second: `decode_mpx_s`, `composite_mpx_s`, `encode_mpx_s`.
 
-        Speeds that are missing or not above zero keep the default.
+        A speed that is missing or not above zero keeps the default; one beyond 5 times or under a fifth of it counts
+        as that much, since a calibration lasts two seconds and its differences can come out near nothing.
         """
-        known = {
-            name: 1 / performance[name] for name in ("decode", "composite", "encode") if performance.get(name, 0) > 0
-        }
-        return replace(self, **{f"{name}_s_per_mpx": seconds for name, seconds in known.items()})
+        changed = {}
+        for name in ("decode", "composite", "encode"):
+            default, speed = getattr(self, f"{name}_s_per_mpx"), performance.get(f"{name}_mpx_s", 0)
+            if speed > 0:
+                changed[f"{name}_s_per_mpx"] = min(max(1 / speed, default / TRUST), default * TRUST)
+        return replace(self, **changed)
 
     def speed_up(self, threads: int) -> float:
         """How many times faster `threads` threads are than one (Amdahl's law)."""
