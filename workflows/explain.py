@@ -135,8 +135,8 @@ def _choice(explanation: Explanation) -> Iterator[str]:
 
 def _plan(explanation: Explanation) -> Iterator[str]:
     plan = explanation.plan
-    need = plan.need
-    yield f"PLAN      {plan.total_s} s in all, tries after the first: {plan.retries.limit}, threads: {plan.encoder.threads}"
+    need, threads = plan.need, plan.encoder.threads
+    yield f"PLAN      {plan.total_s} s in all, tries after the first: {plan.retries.limit}, threads: {threads}"
     yield f"          reserves {need.memory_bytes / 1e6:.0f} MB memory and {need.disk_bytes / 1e6:.0f} MB disk"
 
 
