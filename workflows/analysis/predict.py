@@ -38,8 +38,9 @@ class Coefficients:
     def calibrated(self, performance: Mapping[str, float]) -> Coefficients:
         """These coefficients with a node's own speeds: `decode_mpx_s`, `composite_mpx_s`, `encode_mpx_s`.
 
-        They are Mpx a CPU second, the last for veryfast. A speed that is missing or not above zero keeps the default; one beyond 5 times or under a fifth of it counts
-        as that much, since a calibration lasts two seconds and its differences can come out near nothing.
+        They are Mpx a CPU second, the last for veryfast. A speed that is missing or not above zero keeps the default;
+        one beyond 5 times or under a fifth of it counts as that much, since a calibration lasts two seconds and its
+        differences can come out near nothing.
         """
         changed = {}
         for name in ("decode", "composite", "encode"):
