@@ -67,7 +67,7 @@ def _channels(sound: Sound, inputs: Inputs) -> int:
 def _stereo(stream: Any, channels: int) -> Any:
     # FFmpeg turns mono into stereo 3 dB down; a mono clip would then be quieter than the same clip in stereo.
     if channels == 1:
-        stream = stream.filter("pan", "stereo|c0=c0|c1=c0")
+        stream = stream.filter("pan", args="stereo|c0=c0|c1=c0")
     return stream.filter("aformat", sample_fmts="fltp", channel_layouts="stereo")
 
 

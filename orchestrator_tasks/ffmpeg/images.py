@@ -22,7 +22,7 @@ def draw(path: Path, placed: Placement, max_pixels: int) -> Pixels:
     """
     with open_picture(path, max_pixels) as picture:
         try:
-            upright = ImageOps.exif_transpose(picture).convert("RGBA")
+            upright = _eight_bit(ImageOps.exif_transpose(picture)).convert("RGBA")
         except (OSError, SyntaxError, ValueError) as err:  # what Pillow's decoders raise on damaged data
             raise SourceCorrupt(f"The picture cannot be decoded: {err}") from err
     return np.array(_scaled(upright, placed))
@@ -43,6 +43,13 @@ def open_picture(path: Path, max_pixels: int) -> Image.Image:
         raise SourceOverLimits(
             f"The picture is {picture.width} x {picture.height}; at most {max_pixels} pixels are taken.",
         )
+    return picture
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """16-bit grey in 8 bits: Pillow's own conversion cuts everything above 255 to white."""
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     return picture
 
 

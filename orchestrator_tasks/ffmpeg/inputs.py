@@ -24,6 +24,8 @@ DEMUXERS: Mapping[str, str] = {
     "wav": "wav", "mp3": "mp3", "flac": "flac", "ogg": "ogg", "aac": "aac",
 }  # fmt: skip
 PICTURES = frozenset({"png", "jpeg", "webp", "gif"})  # decoded by Pillow, never by FFmpeg
+# FFmpeg's own VP8 and VP9 decoders leave the alpha plane out.
+ALPHA_DECODERS: Mapping[str, str] = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 # Without an index a seek may land behind the frame it should find; so start this much earlier and decode.
 UNINDEXED_MARGIN_S: Mapping[str, int] = {"mpegts": 15}
 
@@ -67,6 +69,9 @@ class Inputs:
         link = self._link(source)
         demuxer = demuxer_of(self.media[source])
         options |= {"sn": None, "dn": None, "threads": self.threads, "max_pixels": self.limits.max_pixels}
+        video = self.media[source].video
+        if video and video.alpha and video.codec in ALPHA_DECODERS:
+            options["c:v"] = ALPHA_DECODERS[video.codec]
         if seek:
             options |= {"noaccurate_seek": None, "ss": decimal(seek)}
         return ffmpeg.input(

@@ -6,6 +6,7 @@ It needs neither multiprocessing nor a main module, so it works inside a daemoni
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
@@ -106,6 +107,15 @@ def _discard() -> None:
         if server.owner != os.getpid():
             server.process.returncode = 0  # not our child: nothing to wait for
     _servers.clear()
+
+
+@atexit.register
+def _stop() -> None:
+    """A server ends when its socket closes; wait for it, so that this process leaves no zombie."""
+    for server in _servers:
+        server.control.close()
+        if server.owner == os.getpid():
+            server.process.wait(timeout=5)
 
 
 def _start() -> Server:

@@ -6,16 +6,16 @@ Every stream of pictures here is BT.709 limited 4:2:0 with square pixels, in the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor
 from typing import Any
 
 import ffmpeg
-from ffmpeg.nodes import FilterableStream, FilterNode, Node
+import numpy as np
 
 from orchestrator_tasks.ffmpeg import colour
-from orchestrator_tasks.ffmpeg.geometry import Placement
+from orchestrator_tasks.ffmpeg.geometry import Placement, canvas
 from orchestrator_tasks.ffmpeg.graph import Item, Scene, Span
 from orchestrator_tasks.ffmpeg.inputs import UNINDEXED_MARGIN_S, Inputs, decimal, demuxer_of
 from orchestrator_tasks.ffmpeg.raster import Raster
@@ -63,22 +63,19 @@ class Composer:
             clip = self._clip(span.item, "yuv420p")
             return self._faded(clip, span.item, alpha=False)
         raster = self.draw(span.item)
-        if raster is None or not raster.opaque:
-            raise SourceCorrupt("A picture that is opaque by its header is not when decoded.")
-        return self._converted(raster, "yuv420p").filter("loop", loop=span.frames - 1, size=1).filter("setpts", "N")
+        if raster is None or not raster.opaque:  # see-through after all: its header promised otherwise
+            return self._over(self._fill(span, scene), replace(span.item, start=0))
+        return self._repeated(self._converted(raster, "yuv420p"), span.frames)
 
     def _fill(self, span: Span, scene: Scene) -> Any:
-        red, green, blue, _ = colour.parse(scene.fill_color)
-        end = (span.start + span.frames) / self.rate  # not the length: equal gaps must be different nodes of the graph
-        flat = source_filter(
-            "color",
-            color=f"0x{red:02x}{green:02x}{blue:02x}",
-            size=f"{scene.canvas.width}x{scene.canvas.height}",
-            rate=self.rate,
-            duration=decimal(end + 1),
-        )
-        flat = flat.filter("format", pix_fmts="yuv420p", **colour.OUTPUT)
-        return self._exactly(flat, span.frames)
+        """The fill colour, from a raster of 2 x 2 pixels: converted once, like every other still."""
+        pixels = np.full((2, 2, 4), (*colour.parse(scene.fill_color)[:3], 255), np.uint8)
+        raster = Raster(rect=canvas(2, 2), pixels=pixels, opaque=True)
+        flat = self.inputs.still(raster).filter("scale", scene.canvas.width, scene.canvas.height, flags="neighbor")
+        return self._repeated(flat.filter("format", pix_fmts="yuv420p", **colour.OUTPUT), span.frames)
+
+    def _repeated(self, stream: Any, frames: int) -> Any:
+        return stream.filter("loop", loop=frames - 1, size=1).filter("setpts", "N")
 
     def _over(self, under: Any, item: Item) -> Any:
         if item.layer.kind == "video":
@@ -186,16 +183,6 @@ def _tone_mapped(stream: Any) -> Any:
     linear = stream.filter("zscale", transfer="linear", npl=100).filter("format", "gbrpf32le")
     mapped = linear.filter("zscale", primaries="bt709").filter("tonemap", tonemap="hable", desat=0)
     return mapped.filter("zscale", transfer="bt709", matrix="bt709", range="tv")
-
-
-def source_filter(name: str, **options: Any) -> Any:
-    """A filter without inputs, which ffmpeg-python 0.2 has no word for."""
-    return _SourceNode(None, name, max_inputs=0, kwargs=options).stream()
-
-
-class _SourceNode(FilterNode):  # type: ignore[misc]  # the library has no types
-    def __init__(self, stream_spec: None, name: str, *, max_inputs: int, kwargs: dict[str, Any]) -> None:
-        Node.__init__(self, stream_spec, name, {FilterableStream}, FilterableStream, 0, max_inputs, [], kwargs)
 
 
 def _changing(item: Item) -> tuple[int, int]:
