@@ -48,7 +48,7 @@ def facts(tools: Runtime) -> NodeFacts:
             "render_threads": threads,
             "render_slots": settings.render_slots,
         },
-        performance=asdict(speed),
+        performance={"decode": speed.decode_mpx_s, "composite": speed.composite_mpx_s, "encode": speed.encode_mpx_s},
         threads=threads * settings.render_slots,
         memory_bytes=int(machine.memory_bytes() * MEMORY_SHARE),
         disk_bytes=shutil.disk_usage(settings.home).free,
