@@ -19,9 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from orchestrator_tasks import periodic, runtime, task
+from orchestrator_tasks.ffmpeg import inspection, text
 from orchestrator_tasks.steps import STEPS
 from workflows import failpoints
 from workflows.canvas import task_name
+from workflows.errors import StorageFailed
 from workflows.fleet import registry
 from workflows.telemetry import logging
 
@@ -75,6 +77,17 @@ def _child(**_: Any) -> None:
     if os.getppid() == 1:
         os._exit(1)  # the worker died before the line above took hold
     os.setpgrp()  # a hard time limit then kills the whole group
+    _warm()
+
+
+def _warm() -> None:
+    """Pay once, before the first job: the probe server, the text engine, the store's client."""
+    inspection.warm()
+    text.warm()
+    try:
+        runtime.runtime().store.head("warm")
+    except StorageFailed as err:
+        log.warning("store_unreachable", error=err.message)
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]

@@ -89,6 +89,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_soft_shutdown_timeout": 10,
         "worker_enable_soft_shutdown_on_idle": False,  # no wait lives in the broker
         "worker_deduplicate_successful_tasks": False,
+        "worker_proc_alive_timeout": 30,  # a child warms up before it says that it lives
         "worker_max_tasks_per_child": 200,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

@@ -75,6 +75,11 @@ def _printable(text: str) -> str:
     return "".join(c for c in lines if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
 
 
+def warm() -> None:
+    """Start the layout engine now, so that the first title does not wait for it. Only after a worker has forked."""
+    _vips()
+
+
 @cache
 def _vips() -> Any:
     """pyvips, with Pango started on the shipped fonts only."""

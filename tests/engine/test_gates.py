@@ -35,7 +35,8 @@ def at_queue(ledger, **changes):
 
 def test_a_reservation_names_its_node_strategy_and_snapshot(ledger):
     ledger.node()
-    assert arrive(ledger, job := at_allocate(ledger))
+    job = at_allocate(ledger)
+    assert arrive(ledger, job)
     row = ledger.query("SELECT node, strategy, snapshot, state FROM allocations")[0]
     assert (row.node, row.strategy, row.state) == ("n1", "least_connections", "granted")
     assert row.snapshot[0]["id"] == "n1"
@@ -44,7 +45,8 @@ def test_a_reservation_names_its_node_strategy_and_snapshot(ledger):
 
 
 def test_without_a_live_node_the_job_waits_and_passes_when_one_registers(ledger):
-    assert not arrive(ledger, job := at_allocate(ledger))
+    job = at_allocate(ledger)
+    assert not arrive(ledger, job)
     assert ledger.steps(job)["allocate"].reason == "allocation"
     ledger.node()
     with ledger.engine.begin() as conn:
@@ -116,7 +118,8 @@ def test_the_line_is_ordered_by_priority_and_waiting_then_tenant_then_age(ledger
         assert not arrive(ledger, jobs[name], ADMISSION, "queue")
     for name, _, _, minutes in trace:
         ledger.query(
-            "UPDATE steps SET ready_at = now() - make_interval(secs => :s) WHERE name = 'queue' AND orchestration_id = :id",
+            """UPDATE steps SET ready_at = now() - make_interval(secs => :s)
+               WHERE name = 'queue' AND orchestration_id = :id""",
             s=minutes * 60, id=jobs[name].orchestration_id,
         )  # fmt: skip
     ledger.query("UPDATE jobs SET finished_at = now() WHERE tenant = 'c'")
@@ -132,7 +135,8 @@ def test_the_line_is_ordered_by_priority_and_waiting_then_tenant_then_age(ledger
 
 def test_a_cancelled_waiter_does_not_hold_the_line(ledger):
     ledger.node(threads=2, memory_bytes=1500)
-    assert arrive(ledger, first := at_allocate(ledger))
+    first = at_allocate(ledger)
+    assert arrive(ledger, first)
     gone, after = at_allocate(ledger), at_allocate(ledger)
     assert not arrive(ledger, gone)
     assert not arrive(ledger, after)
