@@ -1,5 +1,6 @@
 """The node's cache: bounded, shared by processes, and never taking a file from a job."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -168,17 +169,36 @@ def test_the_cache_keeps_its_bound_while_threads_fill_and_use_it(cache, tmp_path
 
 
 def test_a_lock_admits_one_at_a_time(tmp_path):
-    inside, most = [], []
+    counter = tmp_path / "counter"
+    counter.write_text("0")
 
     def enter(_):
         with locked(tmp_path / "lock"):
-            inside.append(1)
-            most.append(len(inside))
-            inside.pop()
+            count = int(counter.read_text())
+            os.sched_yield()
+            counter.write_text(str(count + 1))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(enter, range(200)))
-    assert max(most) == 1
+    assert counter.read_text() == "200"
+
+
+def test_a_lock_file_that_its_holder_just_removed_is_not_taken_for_the_lock(tmp_path, monkeypatch):
+    lock, real, raced = tmp_path / "lock", fcntl.flock, []
+
+    def flock(descriptor, operation):
+        if not raced:  # between our open and our flock the holder leaves
+            raced.append(True)
+            lock.unlink()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locked(lock), pytest.raises(Cancelled), locked(lock, give_up):
+        pass
+
+
+def give_up():
+    raise Cancelled("waited")
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path):
@@ -192,10 +212,6 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path):
     with subprocess.Popen([sys.executable, "-c", script, str(lock)], stdout=subprocess.PIPE) as holder:
         try:
             assert holder.stdout.readline() == b"held\n"
-
-            def give_up():
-                raise Cancelled("waited")
-
             with pytest.raises(Cancelled), locked(lock, give_up):
                 pass
         finally:

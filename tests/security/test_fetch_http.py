@@ -281,12 +281,14 @@ def test_too_slow(get, name):
 
 def test_a_server_that_was_fast_and_turns_slow_is_too_slow(get):
     def turn(server, connection, _head):
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + bytes(400_000))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + bytes(800_000))
         while not server.pause(0.01):
             connection.sendall(b"x")
 
+    limits = replace(LIMITS, min_bytes_per_s=30_000, window_s=0.3, total_s=5)  # 5 s at the mean speed would pass
     with serving(turn) as server:
-        refused(get, SourceTooSlow, server.url(), limits=replace(LIMITS, min_bytes_per_s=100_000, window_s=0.3))
+        error = refused(get, SourceTooSlow, server.url(), limits=limits)
+    assert "over 0.3 s" in error.message
 
 
 def test_a_download_at_the_minimum_speed_is_let_through(get):

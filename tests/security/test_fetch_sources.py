@@ -192,8 +192,15 @@ def test_sources_are_fetched_side_by_side(way):
     }
 
 
+def is_hung_up(connection):
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
 def test_a_hopeless_source_ends_all_and_is_the_one_reported(way, tmp_path):
-    asked = threading.Semaphore(0)
+    asked, hung_up = threading.Semaphore(0), []
 
     def answer(server, connection, head):
         if "GET /gone" in head:
@@ -201,15 +208,17 @@ def test_a_hopeless_source_ends_all_and_is_the_one_reported(way, tmp_path):
                 assert asked.acquire(timeout=20)
             connection.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
         else:
-            asked.release()
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + GIF)
-            server.closing.wait(20)  # never ends by itself
+            asked.release()
+            hung_up.append(is_hung_up(connection))  # never ends by itself
 
+    patient = replace(way, limits=replace(LIMITS, idle_s=3600, total_s=3600))
     with serving(answer) as server:
         requests = [ask(server.url(f"/{name}"), number) for number, name in enumerate(("a", "b", "gone", "c"))]
         with pytest.raises(SourceNotFound) as failure:
-            fetch_all(requests, way)
+            fetch_all(requests, patient)
     assert failure.value.path == "elements[2].source"
+    assert hung_up == [True, True, True]
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
