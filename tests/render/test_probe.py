@@ -173,6 +173,7 @@ def test_limits_end_the_fork_and_not_the_server(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "never.mp4")  # opening it for reading never returns
     with pytest.raises(SourceCorrupt, match="too long"):
         inspection.ask("look", tmp_path / "never.mp4", InspectLimits(wall_s=0.3))
+    assert psutil.wait_procs(psutil.Process(server).children(), timeout=10)[1] == []  # the fork has ended itself
     assert inspection.ask("look", path, InspectLimits())["format"]
     assert [each.process.pid for each in inspection._servers] == [server]
 
