@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import contenders, media
+from bench.check import compare
 from bench.contenders import BenchError, Cost, Ours
 from bench.report import line
 from bench.timeline import Run
@@ -75,6 +76,15 @@ class Bench:
         """One hand-written render."""
         return contenders.best(self.folder, self._run(), self.folder / "best.mp4")
 
+    def alike(self) -> str:
+        """Render with both sides and say how alike the files are. Raises BenchError if they are not."""
+        number = self._number
+        first = self.ours()
+        self._number = number  # the same title
+        self.best()
+        self.client.download(first.result_url, self.folder / "ours.mp4")
+        return compare(self.folder / "ours.mp4", self.folder / "best.mp4", self.options.seconds)
+
     def moviepy(self) -> Cost:
         """One MoviePy render."""
         if self.options.library is None:
@@ -100,8 +110,7 @@ def measure(options: Options, console: Console) -> list[Pair]:
 
 def _pairs(bench: Bench, console: Console) -> list[Pair]:
     console.print("Warming up: the sources reach the cache ...")
-    bench.ours()
-    bench.best()
+    console.print(f"Warm: {bench.alike()}.", highlight=False)
     measured: list[Pair] = []
     for index in range(bench.options.pairs):
         measured.append(bench.pair(index, with_moviepy=index < bench.options.moviepy_runs))
