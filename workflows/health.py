@@ -80,12 +80,25 @@ def workers(settings: Settings) -> str:
     count, slots = _row(
         settings,
         "SELECT count(*), coalesce(sum(slots), 0) FROM workers"
-        " WHERE heartbeat_at > clock_timestamp() - make_interval(secs => %s)",
+        " WHERE slots > 0 AND heartbeat_at > clock_timestamp() - make_interval(secs => %s)",
         LIVE_S,
     )
     if not count:
         raise PartError("no worker is alive; jobs are accepted and wait")
     return f"{count} alive with {slots} slots"
+
+
+def reconciler(settings: Settings) -> str:
+    """At least one reconciler has told of itself in the last seconds."""
+    (count,) = _row(
+        settings,
+        "SELECT count(*) FROM workers WHERE starts_with(id, 'reconciler@')"
+        " AND heartbeat_at > clock_timestamp() - make_interval(secs => %s)",
+        LIVE_S,
+    )
+    if not count:
+        raise PartError("no reconciler is alive; lost messages and workers are not repaired")
+    return f"{count} alive"
 
 
 def ffmpeg(settings: Settings) -> str:
@@ -108,6 +121,7 @@ CHECKS: Final[Mapping[str, Probe]] = {
     "storage": storage,
     "ffmpeg": ffmpeg,
     "workers": workers,
+    "reconciler": reconciler,
 }
 NEEDED_TO_SERVE: Final = frozenset({"database"})
 NEEDED_TO_RENDER: Final = frozenset({"database", "migrations", "workers"})

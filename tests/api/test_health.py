@@ -18,7 +18,7 @@ from workflows.fleet import registry
 from workflows.health import Check, Checkup, PartError
 from workflows.settings import Settings
 
-PARTS = {"database", "migrations", "broker", "storage", "ffmpeg", "workers"}
+PARTS = {"database", "migrations", "broker", "storage", "ffmpeg", "workers", "reconciler"}
 
 
 def checks_of(client: FlaskClient) -> dict[str, dict[str, object]]:
@@ -36,13 +36,18 @@ def register_a_node(engine: Engine, **capabilities: object) -> None:
         registry.beat_worker(conn, "quick@node-a", node="node-a", pid=1, queues=["quick"], slots=2)
 
 
+def register_a_reconciler(engine: Engine) -> None:
+    with engine.begin() as conn:
+        registry.beat_worker(conn, "reconciler@node-a:1", node="node-a", pid=1, queues=[], slots=0)
+
+
 def test_without_workers_jobs_are_accepted_but_nothing_is_ready(app: Flask) -> None:
     client = app.test_client()
     answer = client.get("/health")
     body = answer.get_json()
     assert (answer.status_code, body["status"]) == (200, "degraded")
     assert set(body["checks"]) == PARTS
-    assert {name for name, check in body["checks"].items() if not check["ok"]} == {"workers", "ffmpeg"}
+    assert {name for name, check in body["checks"].items() if not check["ok"]} == {"workers", "ffmpeg", "reconciler"}
     assert all(isinstance(check["latency_ms"], float) for check in body["checks"].values())
     ready = client.get("/ready")
     assert (ready.status_code, ready.get_json()["ready"]) == (503, False)
@@ -50,9 +55,19 @@ def test_without_workers_jobs_are_accepted_but_nothing_is_ready(app: Flask) -> N
 
 def test_with_a_live_worker_all_is_well(app: Flask, engine: Engine) -> None:
     register_a_node(engine, ffmpeg="9.0.2")
+    register_a_reconciler(engine)
     client = app.test_client()
     assert client.get("/health").get_json()["status"] == "healthy"
     assert client.get("/ready").status_code == 200
+
+
+def test_a_reconciler_is_no_worker(settings: Settings, engine: Engine) -> None:
+    with pytest.raises(PartError, match="no reconciler"):
+        health.reconciler(settings)
+    register_a_reconciler(engine)
+    assert health.reconciler(settings) == "1 alive"
+    with pytest.raises(PartError, match="no worker"):
+        health.workers(settings)
 
 
 def test_a_worker_silent_for_longer_than_its_time_is_not_alive(settings: Settings, app: Flask, engine: Engine) -> None:
