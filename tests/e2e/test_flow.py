@@ -11,7 +11,7 @@ from tests.e2e import jobs
 def test_a_render_of_some_seconds_shows_rising_progress_that_never_falls(stack, picture):
     body = jobs.long(picture, 60)
     stack.post(body)
-    seen = [status for status in stack.client.watch(body["id"])]
+    seen = list(stack.client.watch(body["id"]))
     fractions = [status["progress_fraction"] for status in seen]
     rendering = {status["progress"] for status in seen if status["current_step"] == "video_processing"}
     assert all(before <= after for before, after in pairwise(fractions)), fractions
