@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -33,6 +35,7 @@ log = structlog.get_logger(__name__)
 COMPENSATE = "orchestrator.maintenance.compensate"
 DELIVER = "orchestrator.maintenance.deliver"
 BEAT_S = 5.0
+DELIVER_EVERY_S = 3.0  # receivers that hang may take a slot, not all of them
 
 
 def run_forever(settings: Settings) -> None:
@@ -79,6 +82,8 @@ def make_sender(settings: Settings, engine: Engine) -> Sender:
     app = make_app(settings, lambda: engine)
     pings = Redis.from_url(settings.redis_url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
 
+    deliver = _spaced(lambda: _send(app, DELIVER), DELIVER_EVERY_S)
+
     def reachable() -> bool:
         try:
             return bool(pings.ping())
@@ -89,8 +94,21 @@ def make_sender(settings: Settings, engine: Engine) -> Sender:
         reachable=reachable,
         canvas=lambda orchestration_id: _void(submit.publish(app, engine, orchestration_id)),
         compensation=lambda orchestration_id: _send(app, COMPENSATE, orchestration_id),
-        deliveries=lambda: _send(app, DELIVER),
+        deliveries=deliver,
     )
+
+
+def _spaced(action: Callable[[], None], every_s: float) -> Callable[[], None]:
+    """The action, at most once in `every_s`; what is asked for in between is asked for again by a later round."""
+    done_at = -math.inf
+
+    def act() -> None:
+        nonlocal done_at
+        if time.monotonic() - done_at >= every_s:
+            done_at = time.monotonic()
+            action()
+
+    return act
 
 
 def _void(_: object) -> None:
