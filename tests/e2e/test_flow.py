@@ -29,19 +29,3 @@ def test_twenty_jobs_at_once_all_finish_and_each_once(stack, clip):
     for body in bodies:
         stack.completed(body["id"], within_s=90)
         stack.ended_once(body["id"])
-
-
-def test_a_quick_job_behind_long_ones_is_not_stuck(stack, clip, picture):
-    before = [jobs.long(picture, 900) for _ in range(2)]
-    for body in before:
-        stack.post(body)
-    for body in before:
-        stack.at_step(body["id"], "video_processing")
-    answer = stack.post(jobs.quick(clip))
-    assert (answer.status, answer.body["status"]) == (200, "immediate"), answer.body
-    assert [stack.status(body["id"])["status"] for body in before] == ["processing", "processing"]
-    for body in before:
-        stack.sql("UPDATE jobs SET cancel_requested = true WHERE job_id = :id", id=body["id"])
-    for body in before:
-        assert stack.ended(body["id"])["status"] == "cancelled"
-        stack.leaves_nothing(body["id"])

@@ -96,18 +96,3 @@ def test_a_webhook_into_our_own_engines_is_never_sent(stack, clip):
     row = until(lambda: outbox(stack, body).attempts and outbox(stack, body), "a try was counted")
     assert until(lambda: outbox(stack, body).last_error, "the refusal is noted")
     assert row.last_status is None
-
-
-def test_a_quick_jobs_webhook_does_not_wait_for_long_renders(stack, receiver, clip, picture):
-    before = [jobs.long(picture, 900) for _ in range(2)]
-    for body in before:
-        stack.post(body)
-    for body in before:
-        stack.at_step(body["id"], "video_processing")
-    body = jobs.quick(clip, webhook_url=f"{receiver.url}/soon")
-    stack.post(body)
-    delivered(stack, receiver, "/soon")
-    assert [stack.status(one["id"])["status"] for one in before] == ["processing", "processing"]
-    for one in before:
-        stack.sql("UPDATE jobs SET cancel_requested = true WHERE job_id = :id", id=one["id"])
-        stack.ended(one["id"])

@@ -49,6 +49,15 @@ UPDATE steps SET state = 'done', reason = NULL, progress = 1, output = CAST(:out
 WHERE id = :step AND state = 'waiting'
 """)
 
+# A template's total time counts work, not waiting: it stops in the line and starts anew behind it.
+_STOP_CLOCK = text("UPDATE jobs SET total_deadline_at = NULL WHERE orchestration_id = :job")
+_START_ANEW = text("""
+UPDATE jobs SET total_deadline_at = clock_timestamp() + make_interval(secs => (w.plan->>'total_s')::float)
+FROM workflows w
+WHERE jobs.orchestration_id = :job AND w.id = jobs.workflow_id
+  AND jobs.granted_at IS NOT NULL AND jobs.total_deadline_at IS NULL
+""")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
@@ -102,6 +111,7 @@ def wait_in_line(conn: Connection, claim: Claim, gate: Gate, policy: Policy) -> 
         raise LeaseLost(f"{claim.step_id} belongs to another attempt")
     passed = _let_through(conn, gate, policy)
     if claim.orchestration_id not in passed:
+        conn.execute(_STOP_CLOCK, {"job": job.orchestration_id})
         events.append(conn, job.orchestration_id, "step_waiting", step=claim.name, reason=gate.reason)
         if job.state is JobState.PROCESSING and gate is ADMISSION:
             store.transition(conn, job, JobState.QUEUED)
@@ -140,6 +150,7 @@ def _pass(conn: Connection, gate: Gate, waiter: Row[Any], policy: Policy) -> boo
     if output is None:
         return False
     conn.execute(_PASS, {"step": waiter.id, "output": json.dumps(output)})
+    conn.execute(_START_ANEW, {"job": job.orchestration_id})
     leases.open_successors(conn, waiter.successors)
     events.append(conn, job.orchestration_id, "step_done", step=waiter.name, fence=waiter.fence, **output)
     if job.state is JobState.QUEUED:
