@@ -48,24 +48,27 @@ def run_forever(settings: Settings) -> None:
     engine, rules = engine_of(settings), policy.load()
     sender = make_sender(settings, engine)
     name = f"reconciler@{settings.node}:{secrets.token_hex(4)}"
-    beat_at = 0.0
+    beat_at, calm_at = 0.0, time.monotonic() + 2 * settings.heartbeat_s
     while not stop.is_set():
         if time.monotonic() >= beat_at:
             beat(engine, settings, name)
             beat_at = time.monotonic() + BEAT_S
-        one_round(engine, settings, rules, sender)
+        # After an outage every live step gets the time of two heartbeats before its lease may be called expired.
+        if not one_round(engine, settings, rules, sender, expire=time.monotonic() >= calm_at):
+            calm_at = time.monotonic() + 2 * settings.heartbeat_s
         stop.wait(settings.tick_s)
 
 
-def one_round(engine: Engine, settings: Settings, rules: Policy, sender: Sender) -> None:
-    """A round whose failure only costs the round."""
+def one_round(engine: Engine, settings: Settings, rules: Policy, sender: Sender, *, expire: bool) -> bool:
+    """A round whose failure only costs the round; whether it succeeded."""
     try:
-        touched = reconcile.round_of(engine, settings, rules, sender)
+        touched = reconcile.round_of(engine, settings, rules, sender, expire=expire)
     except SQLAlchemyError as err:
         log.warning("round_failed", error=str(err))
-        return
+        return False
     if any(touched.values()):
         log.info("round", **{rule: count for rule, count in touched.items() if count})
+    return True
 
 
 def beat(engine: Engine, settings: Settings, name: str) -> None:
@@ -84,15 +87,23 @@ def make_sender(settings: Settings, engine: Engine) -> Sender:
 
     deliver = _spaced(lambda: _send(app, DELIVER), DELIVER_EVERY_S)
 
+    broken = False  # a publish failed since the last ping: the rest of the round does not wait for more of them
+
     def reachable() -> bool:
+        nonlocal broken
         try:
-            return bool(pings.ping())
+            broken = not pings.ping()
         except RedisError:
-            return False
+            broken = True
+        return not broken
+
+    def canvas(orchestration_id: str) -> None:
+        nonlocal broken
+        broken = broken or not submit.publish(app, engine, orchestration_id)
 
     return Sender(
         reachable=reachable,
-        canvas=lambda orchestration_id: _void(submit.publish(app, engine, orchestration_id)),
+        canvas=canvas,
         compensation=lambda orchestration_id: _send(app, COMPENSATE, orchestration_id),
         deliveries=deliver,
     )
@@ -109,10 +120,6 @@ def _spaced(action: Callable[[], None], every_s: float) -> Callable[[], None]:
             action()
 
     return act
-
-
-def _void(_: object) -> None:
-    """A publish that failed is repeated by a later round."""
 
 
 def _send(app: Celery, name: str, *args: Any) -> None:

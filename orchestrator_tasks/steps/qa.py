@@ -16,7 +16,7 @@ def run(ctx: Context) -> Outcome:
     """The output has every check. Raises OutputWrong when one that must hold does not."""
     stored = ctx.claim.outputs["process"]
     path = ctx.scratch / "output.mp4"
-    ctx.tools.store.get_file(stored["key"], path)
+    ctx.tools.store.get_file(stored["key"], path, on_bytes=lambda _: ctx.lease.alive())
     media = {url: MediaInfo.from_dict(info) for url, info in ctx.claim.outputs["analyze"]["media"].items()}
     checks = decode_checks(
         path,
