@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from orchestrator_tasks import periodic, runtime, task
+from orchestrator_tasks import periodic, runtime, task, transport
 from orchestrator_tasks.ffmpeg import inspection
 from orchestrator_tasks.ffmpeg import text as lettering
 from orchestrator_tasks.steps import STEPS
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 BEAT_S = 5.0
 PR_SET_PDEATHSIG = 1
 
+transport.use()
 app: Celery = runtime.runtime().app
 _worker: dict[str, Any] = {"name": "worker"}  # filled in the main process before it forks
 

@@ -107,9 +107,10 @@ def test_a_worker_that_comes_back_from_the_dead_writes_nothing(stack, picture):
     assert losses(stack, body) == 1
 
 
-def test_the_broker_killed_while_jobs_run_costs_no_job(stack, clip, picture):
-    long = jobs.long(picture, 45)
+def test_the_broker_killed_while_jobs_run_costs_no_job_and_no_render(stack, clip, picture):
+    long = jobs.long(picture, 90)
     started(stack, long)
+    workers = {name: stack.pid(name) for name in ("worker-quick", "worker-general")}
     quick = [jobs.quick(clip, mode="async") for _ in range(4)]
     for body in quick:
         assert stack.post(body).status == 202
@@ -118,6 +119,8 @@ def test_the_broker_killed_while_jobs_run_costs_no_job(stack, clip, picture):
     until(lambda: not alive(broker), "the broker is dead")
     for body in [*quick, long]:
         finished_once_of_many(stack, body)
+    assert stack.steps(long["id"])["process"].attempts == 1
+    assert {name: stack.pid(name) for name in workers} == workers, "a worker that lost its broker died of it"
 
 
 def finished_once_of_many(stack, body):
@@ -177,6 +180,6 @@ def test_the_api_killed_between_commit_and_publish_loses_no_job(stack, clip, sec
     with pytest.raises(urllib3.exceptions.ProtocolError):
         stack.post(body, url=url)
     finished_once_of_many(stack, body)
-    assert stack.steps(body["id"])["validate"].publishes >= 1
+    assert f'"{stack.steps(body["id"])["validate"].id}"' in stack.log("reconciler"), "nobody else can have sent it"
     again = stack.post(body)
     assert (again.status, again.body["orchestrationId"]) == (200, stack.job(body["id"]).orchestration_id)
