@@ -69,8 +69,9 @@ class Ledger:
 
     def steps(self, job: Job) -> dict[str, Step]:
         """The steps of the job's current workflow, by name."""
+        workflow_id = self.job(job).workflow_id  # before the next connection is taken: fifty threads do this at once
         with self.engine.connect() as conn:
-            return {step.name: step for step in store.steps_of(conn, self.job(job).workflow_id)}
+            return {step.name: step for step in store.steps_of(conn, workflow_id)}
 
     def job(self, job: Job) -> Job:
         """The job as it is now."""
@@ -85,8 +86,9 @@ class Ledger:
 
     def try_claim(self, job: Job, name: str, *, owner: str = "w1", lease_s: float = 60) -> Claim | Refusal:
         """Claim a step, or hear why not."""
+        step_id = self.steps(job)[name].id
         with self.engine.begin() as conn:
-            return leases.claim(conn, self.steps(job)[name].id, owner=owner, node="n1", lease_s=lease_s)
+            return leases.claim(conn, step_id, owner=owner, node="n1", lease_s=lease_s)
 
     def complete(self, claim: Claim, **output: Any) -> None:
         """Complete a claimed step."""
