@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -58,6 +59,21 @@ def test_a_worker_killed_with_its_whole_group_loses_no_job(stack, picture):
     assert ffmpeg in below
     os.killpg(worker.pid, signal.SIGKILL)
     until(lambda: not any(alive(process) for process in below), "its pool and its FFmpeg die with it", 5)
+    finished_once(stack, body, *below)
+    assert losses(stack, body) == 1
+
+
+def test_a_client_that_waits_for_a_quick_job_hears_nothing_of_its_workers_death(stack, picture):
+    body = jobs.long(picture, 45, workflow="quick_sync", mode="sync")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(stack.post, body)
+        until(lambda: stack.sql("SELECT 1 FROM jobs WHERE job_id = :id", id=body["id"]), "the job is accepted")
+        stack.at_step(body["id"], "video_processing", past=0.2)
+        worker = stack.child("worker-quick")
+        below = worker.children(recursive=True)
+        os.killpg(worker.pid, signal.SIGKILL)
+        answer = waiting.result(60)
+    assert (answer.status, answer.body["status"]) == (200, "immediate"), answer.body
     finished_once(stack, body, *below)
     assert losses(stack, body) == 1
 
