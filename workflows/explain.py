@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from workflows.analysis.analyse import analyse
@@ -30,22 +30,33 @@ class Explanation:
     graph: Graph
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON form, with one entry an element."""
+        """JSON form, with one entry an element: in paint order, back first."""
         return {
-            "elements": [_row(element, self) for element in self.spec.elements],
+            "output_format": self.spec.output_format,
+            "width": self.timeline.width,
+            "height": self.timeline.height,
+            "frame_rate": str(self.timeline.frame_rate),
             "frames": self.timeline.frames,
             "duration_s": float(self.timeline.duration),
+            "elements": sorted(
+                (_row(element, self) for element in self.spec.elements), key=lambda row: (row["track"], row["frames"])
+            ),
             "assumed": list(self.timeline.assumed),
             "complexity": self.analysis.complexity,
             "complexity_parts": self.analysis.complexity_parts,
             "estimate_parts_s": self.analysis.estimate.parts,
             "p50_s": self.analysis.estimate.p50_s,
             "p90_s": self.analysis.estimate.p90_s,
+            "need": asdict(self.plan.need),
             "template": self.plan.template,
             "reason": self.plan.choice.reason,
             "runner_up": self.plan.choice.runner_up,
             "flips_when": self.plan.choice.flips_when,
-            "steps": [{"name": step.name, "queue": step.queue, "after": list(step.after)} for step in self.graph.steps],
+            "total_s": self.plan.total_s,
+            "steps": [
+                {"name": step.name, "queue": step.queue, "after": list(step.after), "time_limit_s": step.time_limit_s}
+                for step in self.graph.steps
+            ],
         }
 
 
@@ -81,6 +92,7 @@ def _row(element: Element, explanation: Explanation) -> dict[str, Any]:
         "type": element.type,
         "track": element.track,
         "frames": [start, end],
+        "seconds": [float(edge / timeline.frame_rate) for edge in (start, end)],
         "box": [layer.box.x, layer.box.y, layer.box.width, layer.box.height] if layer else None,
         "sound": sound is not None,
         "assumed": element.id in timeline.assumed,
