@@ -26,7 +26,7 @@ from workflows.planning.model import Encoder
 from workflows.spec.media import MediaInfo
 from workflows.spec.timeline import Timeline
 
-COMPILER = "1"  # changes when the same timeline may give other pixels: part of cache keys
+COMPILER = "2"  # changes when the same timeline may give other pixels: part of cache keys
 _LONGEST_ARGUMENT = 100_000  # Linux takes 131 071 bytes
 _DEEP_GRAPH = 50_000  # ffmpeg-python walks the graph by recursion, one call a filter
 

@@ -119,6 +119,9 @@ class Composer:
             stream = stream.filter("setpts", f"PTS-{_micro(seek - opened)}")
             return stream.filter("fps", fps=self.rate, round="near", start_time=0)
         if grid:
+            if _ends_within(item.frames / self.rate, begin, video):
+                # fps would leave out a last frame that no output frame falls on, and then its predecessor is held.
+                stream = stream.filter("tpad", stop=1, stop_mode="clone")
             stream = stream.filter("setpts", _snapped(grid))
         late = begin - opened + TOLERANCE
         return stream.filter("setpts", f"PTS-({_micro(late)})").filter("fps", fps=self.rate, round="up", start_time=0)
@@ -201,6 +204,13 @@ def _begin(wanted: Fraction, media: MediaInfo, video: VideoStream) -> Fraction:
     if media.duration and video.frame_rate:
         return min(wanted, max(Fraction(0), media.duration - 2 / video.frame_rate))
     return wanted
+
+
+def _ends_within(seconds: Fraction, begin: Fraction, video: VideoStream) -> bool:
+    """Whether the source's last frame is reached in that time; True when its number is not known."""
+    if not video.frames or not video.frame_rate:
+        return True
+    return (begin + seconds) * video.frame_rate > video.frames - 1
 
 
 def _snapped(grid: Fraction) -> str:

@@ -32,6 +32,7 @@ class Box:
 class Layer:
     """One visible element. Frames count on the output grid; `start` from the timeline's first frame.
 
+    In a slice of a timeline `start` may be negative: the layer began before, and its frames and fades count from there.
     `source` is the URL as the client wrote it, None for text. For text, `box` is the area the text is laid out in:
     its width is the wrapping width, and the raster may be smaller.
     """
@@ -52,7 +53,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """One audible element. Seconds; `start` and `duration` lie on the frame grid."""
+    """One audible element. Seconds; `start` and `duration` lie on the frame grid. `start` may be negative in a slice."""
 
     element_id: str
     source: str
