@@ -12,6 +12,7 @@ from workflows.analysis.predict import Coefficients
 from workflows.planning.model import Graph, Plan
 from workflows.spec.media import MediaInfo
 from workflows.spec.model import Element, JobSpec
+from workflows.spec.outputs import made
 from workflows.spec.schema import load
 from workflows.spec.timeline import Layer, Sound, Timeline, resolve
 from workflows.templates import TEMPLATES
@@ -70,8 +71,9 @@ def explain(
     """Every stage of the job in `body`. Raises what submitting it would: InvalidSpec, or SourceCorrupt with `media`."""
     spec = load(body)
     timeline = resolve(spec, media or {})
-    analysis = analyse(timeline, spec.quality, coefficients, threads, media)
-    plan = make_plan(spec, timeline, analysis, choose(spec, analysis), threads)
+    rendered = made(spec, timeline)
+    analysis = analyse(rendered, spec.quality, coefficients, threads, media)
+    plan = make_plan(spec, rendered, analysis, choose(spec, analysis), threads)
     graph = TEMPLATES[plan.template].graph(plan)
     return Explanation(spec=spec, timeline=timeline, analysis=analysis, plan=plan, graph=graph)
 

@@ -59,9 +59,11 @@ class Bench:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder = tmp_path_factory.mktemp("slices")
     files = {
-        f"{name}.mp4": clip(folder / f"{name}.mp4", rate=rate, frames=20, size=(WIDTH, HEIGHT), gop=7, picture=picture).path
-        for name, rate, picture in (("24", 24, quarters), ("30", 30, quarters), ("ntsc", Fraction(30000, 1001), quarters))
-    }  # fmt: skip
+        f"{name}.mp4": clip(
+            folder / f"{name}.mp4", rate=rate, frames=20, size=(WIDTH, HEIGHT), gop=7, picture=quarters
+        ).path
+        for name, rate in (("24", 24), ("30", 30), ("ntsc", Fraction(30000, 1001)))
+    }
     pixels = np.zeros((30, 40, 4), np.uint8)
     pixels[..., :] = (250, 120, 10, 255)
     pixels[:8, :8, 3] = 90
