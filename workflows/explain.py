@@ -12,7 +12,7 @@ from workflows.analysis.predict import Coefficients
 from workflows.planning.model import Graph, Plan
 from workflows.spec.media import MediaInfo
 from workflows.spec.model import Element, JobSpec
-from workflows.spec.outputs import made
+from workflows.spec.outputs import MOST_CRF, made
 from workflows.spec.schema import load
 from workflows.spec.timeline import Layer, Sound, Timeline, resolve
 from workflows.templates import TEMPLATES
@@ -114,7 +114,8 @@ def _spec(explanation: Explanation) -> Iterator[str]:
     spec = explanation.spec
     yield f"SPEC      {spec.output_format}, {spec.width}x{spec.height}, {spec.frame_rate} frames a second"
     quality = spec.quality
-    yield f"          {len(spec.elements)} elements, {quality.codec} {quality.preset} CRF {quality.crf}"
+    grade = f" {quality.preset} CRF {quality.crf}" if quality.codec in MOST_CRF else ""
+    yield f"          {len(spec.elements)} elements, {quality.codec}{grade}"
     yield f"          priority {spec.priority}, mode {spec.mode}, workflow {spec.workflow}"
 
 

@@ -59,7 +59,7 @@ def test_quality_is_the_codecs_own(name: str, quality: object, codec: str, prese
         ({"output_format": "png", "loop": True}, "loop", "not_applicable"),
         ({"output_format": "gif", "loop": "yes"}, "loop", "invalid_type"),
         ({"render_scale": 2}, "render_scale", "out_of_range"),
-        ({"render_scale": "1%"}, "render_scale", "out_of_range"),
+        ({"render_scale": "0.9%"}, "render_scale", "out_of_range"),
         ({"output_format": "png", "snapshot_time": 2, "duration": 2}, "snapshot_time", "out_of_range"),
         ({"output_format": "mp3"}, "output_format", "no_sound"),
         ({"output_format": "wav"}, "output_format", "no_sound"),

@@ -83,12 +83,12 @@ def ratio(high: int) -> Parse:
 
 
 def scale(value: Any) -> Fraction:
-    """A parser for a share of the full size: 0.05 to 1, or "5%" to "100%". Returns a Fraction."""
+    """A parser for a share of the full size: 0.01 to 1, or "1%" to "100%". Returns a Fraction."""
     number, unit = _read(value, 'a number such as 0.5, or a percentage such as "50%"', ("%",))
     number = number / 100 if unit else number
-    if not Fraction(1, 20) <= number <= 1:
+    if not Fraction(1, 100) <= number <= 1:
         raise rejected(
-            "out_of_range", f"{shown(value)} is out of range: from 0.05 to 1.", "Use a value from 0.05 to 1."
+            "out_of_range", f"{shown(value)} is out of range: from 0.01 to 1.", "Use a value from 0.01 to 1."
         )
     return number
 
