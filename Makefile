@@ -53,6 +53,7 @@ chaos: $(INSTALLED) ## Only the tests that kill and stop parts of the running se
 
 bench: $(INSTALLED) build/moviepy/.installed ## The benchmark against hand-written FFmpeg and MoviePy; STRICT=1 fails on a missed goal.
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.waiters
 
 watch: $(INSTALLED) ## Run the tests in TESTS (default here: tests/unit) again at every change.
 	$(BIN)/watchfiles --filter python '$(PYTEST) -q -x $(TEST_FLAGS) $(if $(filter-out tests,$(TESTS)),$(TESTS),tests/unit)' $(PACKAGES) tests

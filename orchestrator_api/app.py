@@ -26,7 +26,8 @@ from workflows.storage.objects import ObjectStore
 RESOURCES: Final = (orchestrate, analyze, preview, jobs, fleet, health)
 POOL_SIZE: Final = 8  # connections of a process; requests hold one for milliseconds, waiters none
 POOL_OVERFLOW: Final = 8
-PATIENCE: Final = {"socket_timeout": 2, "socket_connect_timeout": 1}  # s; workers wait longer, as they must
+# Seconds; a broker that hangs costs four of these. Workers wait longer, as they must.
+PATIENCE: Final = {"socket_timeout": 1, "socket_connect_timeout": 1}
 
 OPENAPI: Final = {
     "info": {"description": "Takes a JSON video timeline and renders it, durably."},

@@ -48,7 +48,7 @@ def facts(tools: Runtime) -> NodeFacts:
             "render_threads": threads,
             "render_slots": settings.render_slots,
         },
-        performance={"decode": speed.decode_mpx_s, "composite": speed.composite_mpx_s, "encode": speed.encode_mpx_s},
+        performance=asdict(speed),
         threads=threads * settings.render_slots,
         memory_bytes=int(machine.memory_bytes() * MEMORY_SHARE),
         disk_bytes=shutil.disk_usage(settings.home).free,
@@ -79,8 +79,9 @@ def _turn(tools: Runtime, known: NodeFacts, registered: bool) -> bool:
                 registry.register_node(conn, known)
                 log.info("node_registered", node=known.id, threads=known.threads, performance=dict(known.performance))
             alive = registry.beat_node(conn, known.id, load())
+        with tools.engine.begin() as conn:
             free_dead_leases(conn, known.id)
-            workspace.sweep(tools.settings.home / "scratch", conn)
+        workspace.sweep(tools.settings.home / "scratch", tools.engine)
     except SQLAlchemyError as err:
         log.warning("beat_failed", error=str(err))
         return registered

@@ -14,12 +14,13 @@ from typing import Any
 
 import structlog
 from celery import Celery, signals
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from orchestrator_tasks import periodic, runtime, task
-from orchestrator_tasks.ffmpeg import inspection, text
+from orchestrator_tasks import periodic, runtime, task, transport
+from orchestrator_tasks.ffmpeg import inspection
+from orchestrator_tasks.ffmpeg import text as lettering
 from orchestrator_tasks.steps import STEPS
 from workflows import failpoints
 from workflows.canvas import task_name
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 BEAT_S = 5.0
 PR_SET_PDEATHSIG = 1
 
+transport.use()
 app: Celery = runtime.runtime().app
 _worker: dict[str, Any] = {"name": "worker"}  # filled in the main process before it forks
 
@@ -83,7 +85,7 @@ def _child(**_: Any) -> None:
 def _warm() -> None:
     """Pay once, before the first job: the probe server, the text engine, the store's client."""
     inspection.warm()
-    text.warm()
+    lettering.warm()
     try:
         runtime.runtime().store.head("warm")
     except StorageFailed as err:
@@ -92,13 +94,14 @@ def _warm() -> None:
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _announce(sender: Any, **_: Any) -> None:
-    """Free what this machine's dead workers held, then show ourselves to the fleet, now and every few seconds."""
+    """Show ourselves to the fleet, now and every few seconds."""
     _beat(sender)
     sender.timer.call_repeatedly(BEAT_S, _beat, (sender,))
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _stopping(**_: Any) -> None:
+    _worker["stopping"] = True
     _ledger(lambda conn: registry.remove_worker(conn, _id()))
 
 
@@ -108,6 +111,8 @@ def _id() -> str:
 
 def _beat(consumer: Any) -> None:
     settings = runtime.runtime().settings
+    if _worker.get("stopping"):
+        return
     queues = [queue.name for queue in consumer.task_consumer.queues] if consumer.task_consumer else []
     _ledger(
         lambda conn: registry.beat_worker(
@@ -119,9 +124,11 @@ def _beat(consumer: Any) -> None:
 def _ledger(work: Any) -> None:
     """One short transaction without a pool: the main process forks, and must hold no connection when it does."""
     settings = runtime.runtime().settings
-    engine = create_engine(settings.sqlalchemy_url, poolclass=NullPool, connect_args={"connect_timeout": 2})
+    patience = {"connect_timeout": 2, "tcp_user_timeout": 3000}
+    engine = create_engine(settings.sqlalchemy_url, poolclass=NullPool, connect_args=patience)
     try:
         with engine.begin() as conn:
+            conn.execute(text("SET LOCAL statement_timeout = 3000"))  # this runs in the worker's event loop
             work(conn)
     except SQLAlchemyError as err:
         log.warning("worker_beat_failed", error=str(err))

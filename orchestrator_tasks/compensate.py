@@ -6,28 +6,27 @@ from collections.abc import Callable
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator_tasks import workspace
 from orchestrator_tasks.runtime import Runtime
 from workflows import failpoints
-from workflows.errors import OrchestratorError
 from workflows.fleet import allocation
 from workflows.jobs import admission, compensations, ending, store
 from workflows.jobs.compensations import Compensation
 
 log = structlog.get_logger(__name__)
-Action = Callable[[Runtime, Connection, Compensation], None]
+Action = Callable[[Runtime, Compensation], None]
 
 
-def release_allocation(tools: Runtime, conn: Connection, compensation: Compensation) -> None:
+def release_allocation(tools: Runtime, compensation: Compensation) -> None:
     """Give the reservation back."""
-    del tools
-    allocation.release(conn, compensation.orchestration_id)
+    with tools.engine.begin() as conn:
+        allocation.release(conn, compensation.orchestration_id)
 
 
-def delete_object(tools: Runtime, conn: Connection, compensation: Compensation) -> None:
+def delete_object(tools: Runtime, compensation: Compensation) -> None:
     """Remove an object that no result points at."""
-    del conn
     tools.store.delete([compensation.args["key"]])
 
 
@@ -39,9 +38,10 @@ def run(tools: Runtime, orchestration_id: str) -> None:
     while True:
         with tools.engine.begin() as conn:
             compensation = compensations.take_newest(conn, orchestration_id)
-            if compensation is None:
-                break
-            failed = _undo(tools, conn, compensation)
+        if compensation is None:
+            break
+        failed = _undo(tools, compensation)
+        with tools.engine.begin() as conn:
             _write(conn, compensation, failed)
         if failed:
             break
@@ -53,14 +53,16 @@ def run(tools: Runtime, orchestration_id: str) -> None:
         grant_waiting(tools)
 
 
-def _undo(tools: Runtime, conn: Connection, compensation: Compensation) -> str | None:
+def _undo(tools: Runtime, compensation: Compensation) -> str | None:
     """Run one action; why it failed, or None."""
     failpoints.hit("in_compensation")
     try:
-        ACTIONS[compensation.action](tools, conn, compensation)
-    except OrchestratorError as err:
-        log.warning("compensation_failed", action=compensation.action, error=err.message)
-        return err.message
+        ACTIONS[compensation.action](tools, compensation)
+    except SQLAlchemyError:
+        raise  # the ledger is away: nothing can be written about it either
+    except Exception as err:  # whatever it is must count as a try, or the job would never end
+        log.exception("compensation_failed", action=compensation.action)
+        return f"{type(err).__name__}: {err}"
     return None
 
 

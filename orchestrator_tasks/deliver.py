@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from orchestrator_tasks.fetch.post import post_json
 from orchestrator_tasks.runtime import Runtime
@@ -38,13 +39,11 @@ def send(tools: Runtime, delivery: Delivery) -> tuple[int | None, str | None]:
     """Post it once; (status, None) when it was taken, else (status or None, why not)."""
     body = json.dumps(delivery.body, separators=(",", ":"))
     try:
-        answer = post_json(
-            delivery.url,
-            body.encode(),
-            signed_headers(tools.settings.webhook_secret, delivery.id, body, datetime.now(UTC)),
-            route=tools.route,
-            timeout_s=TIMEOUT_S,
-        )
+        headers = signed_headers(tools.settings.webhook_secret, delivery.id, body, datetime.now(UTC))
+    except (EmptyWebhookSecretError, ValueError):
+        return None, "WEBHOOK_SECRET is not set, or is no whsec_ secret"
+    try:
+        answer = post_json(delivery.url, body.encode(), headers, route=tools.route, timeout_s=TIMEOUT_S)
     except OrchestratorError as err:
         return None, err.message
     if 200 <= answer.status < 300:

@@ -14,12 +14,20 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from workflows.errors import Cancelled, DeadlineExceeded, LeaseLost, OrchestratorError, RenderStalled
+from workflows.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    LeaseLost,
+    OrchestratorError,
+    RenderStalled,
+    SourceTooSlow,
+)
 from workflows.jobs import leases
 from workflows.jobs.leases import Claim
 from workflows.settings import Settings
 
 log = structlog.get_logger(__name__)
+FETCHING = frozenset({"validate", "download"})
 PROGRESS_S = 0.4  # news of progress travels at least this far apart
 
 
@@ -34,7 +42,7 @@ class LeaseKeeper:
         self._verdict: OrchestratorError | None = None
         self._wake = threading.Event()
         self._ending = False
-        self._deadline = None if claim.remaining_s is None else self._started_at + claim.remaining_s
+        self._set_deadline(claim.remaining_s)
         self._thread = threading.Thread(target=self._beat, name=f"lease {claim.step_id}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -65,7 +73,8 @@ class LeaseKeeper:
         self._moved_at = time.monotonic()
 
     def should_stop(self) -> str | None:
-        """The code of the reason to stop, for runners that poll."""
+        """The code of the reason to stop, for runners that poll. Who polls is alive and bounds its own standstill."""
+        self.alive()
         verdict = self.verdict
         return None if verdict is None else verdict.code
 
@@ -79,15 +88,23 @@ class LeaseKeeper:
         if self._deadline is not None and now > self._deadline:
             return DeadlineExceeded("the job's time ran out during " + self._claim.name)
         if now - self._started_at > self._claim.time_limit_s:
-            return RenderStalled(f"{self._claim.name} took longer than {self._claim.time_limit_s:.0f} s")
+            return self._too_slow(f"took longer than {self._claim.time_limit_s:.0f} s")
         return None
+
+    def _too_slow(self, what: str) -> OrchestratorError:
+        """A step that fetches waits for others' servers; any other that stands still has a hung worker."""
+        kind = SourceTooSlow if self._claim.name in FETCHING else RenderStalled
+        return kind(f"{self._claim.name} {what}")
+
+    def _set_deadline(self, remaining_s: float | None) -> None:
+        self._deadline = None if remaining_s is None else time.monotonic() + remaining_s
 
     def _stalled(self) -> bool:
         return time.monotonic() - self._moved_at > min(self._claim.stall_s, self._settings.stall_s)
 
     def _beat(self) -> None:
         last = time.monotonic()
-        while not self._ending and self._verdict is None:
+        while not self._ending and self.verdict is None:
             self._wake.wait(self._settings.heartbeat_s)
             self._wake.clear()
             if self._ending:
@@ -97,7 +114,7 @@ class LeaseKeeper:
                 self._pause(PROGRESS_S - since)
             last = time.monotonic()
             if self._stalled():
-                self._verdict = RenderStalled(f"{self._claim.name} made no progress")
+                self._verdict = self._too_slow("made no progress")
                 return
             self._beat_once()
 
@@ -117,5 +134,6 @@ class LeaseKeeper:
         except SQLAlchemyError as err:
             log.warning("heartbeat_failed", error=str(err))  # not fencing: the lease revives with the next beat
         else:
+            self._set_deadline(beat.remaining_s)
             if beat.cancel_requested:
                 self._verdict = Cancelled("the job was cancelled")

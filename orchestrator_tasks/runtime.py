@@ -40,10 +40,10 @@ class Runtime:
         """The ledger, through this process's own pool."""
         return engine_of(self.settings)
 
-    @cached_property
+    @property
     def app(self) -> Celery:
-        """The broker's app, for publishing."""
-        return make_app(self.settings, lambda: self.engine)
+        """The broker's app. A pool child publishes with its worker's; Celery renews the pools after a fork."""
+        return _app(self.settings)
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -67,6 +67,11 @@ class Runtime:
     def scratch(self, orchestration_id: str) -> Path:
         """The job's scratch directory on this node."""
         return self.settings.home / "scratch" / orchestration_id
+
+
+@cache
+def _app(chosen: Settings) -> Celery:
+    return make_app(chosen, lambda: runtime().engine, program=True)
 
 
 @cache

@@ -5,6 +5,7 @@ Running it twice does no harm: the second finds nothing to claim.
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from orchestrator_tasks.lease import LeaseKeeper
 from orchestrator_tasks.runtime import Runtime, owner, runtime
 from orchestrator_tasks.workspace import workspace
 from workflows import failpoints
-from workflows.errors import Cancelled, DeadlineExceeded, LeaseLost, OrchestratorError
+from workflows.db.patience import patiently
+from workflows.errors import Cancelled, DeadlineExceeded, LeaseLost, NoCapacity, OrchestratorError
 from workflows.jobs import admission, ending, failure, leases, store
 from workflows.jobs.admission import Gate
 from workflows.jobs.leases import Claim, Refusal
@@ -80,10 +82,13 @@ class Context:
 Work = Callable[[Context], Outcome]
 
 
-def run(step_id: str, work: Work, worker: str) -> None:
-    """Run one step's task. Raises Ignore when the canvas shall stop here."""
+def execute(step_id: str, work: Work, worker: str) -> None:
+    """The body of every step's task. Raises Ignore when the canvas shall stop here."""
     tools = runtime()
     claim = _claim(tools, step_id, worker)
+    if claim is None:
+        log.info("step_already_done", step_id=step_id)
+        return
     job = claim.job
     with structlog.contextvars.bound_contextvars(
         orchestration_id=job.orchestration_id, job_id=job.job_id, step=claim.name, attempt=claim.attempt
@@ -93,7 +98,8 @@ def run(step_id: str, work: Work, worker: str) -> None:
     failpoints.hit("after_commit_before_ack")
 
 
-def _claim(tools: Runtime, step_id: str, worker: str) -> Claim:
+def _claim(tools: Runtime, step_id: str, worker: str) -> Claim | None:
+    """The step, or None when it is done already and the canvas may go on. Raises Ignore when the canvas ends here."""
     settings = tools.settings
     try:
         with tools.engine.begin() as conn:
@@ -101,23 +107,9 @@ def _claim(tools: Runtime, step_id: str, worker: str) -> Claim:
     except SQLAlchemyError as err:
         log.warning("claim_failed", step_id=step_id, error=str(err))
         raise Ignore from err  # still ready: the reconciler sends it again
-    if claim is Refusal.PASS_ON:
-        raise _PassOnError
-    if isinstance(claim, Refusal):
+    if claim is Refusal.NOTHING:
         raise Ignore
-    return claim
-
-
-class _PassOnError(Exception):
-    """Already done; the canvas may go on."""
-
-
-def execute(step_id: str, work: Work, worker: str) -> None:
-    """The body of every step's task."""
-    try:
-        run(step_id, work, worker)
-    except _PassOnError:
-        log.info("step_already_done", step_id=step_id)
+    return claim if isinstance(claim, Claim) else None
 
 
 def _work(tools: Runtime, claim: Claim, work: Work) -> None:
@@ -126,9 +118,9 @@ def _work(tools: Runtime, claim: Claim, work: Work) -> None:
     try:
         with keeper, workspace(tools.scratch(claim.orchestration_id), claim) as scratch:
             outcome = work(Context(claim=claim, tools=tools, lease=keeper, scratch=scratch))
-            keeper.raise_if_stopped()
-        if not outcome.passed:
-            _complete(tools, claim, outcome)
+            if not outcome.passed:
+                keeper.raise_if_stopped()
+                _complete(tools, claim, outcome)
     except Ignore:
         raise
     except OrchestratorError as err:
@@ -137,6 +129,11 @@ def _work(tools: Runtime, claim: Claim, work: Work) -> None:
     except SQLAlchemyError as err:
         log.warning("ledger_unreachable", error=str(err))
         raise Ignore from err  # the lease runs out, and the reconciler takes the step over
+    except OSError as err:
+        full = err.errno == errno.ENOSPC
+        problem = NoCapacity("the node's disk is full") if full else UnexpectedError(f"{err} in {claim.name}")
+        fail(tools, claim, keeper.verdict or problem)
+        raise Ignore from err
     except Exception as err:
         log.exception("step_crashed")
         fail(tools, claim, keeper.verdict or UnexpectedError(f"{type(err).__name__} in {claim.name}"))
@@ -147,8 +144,12 @@ def _work(tools: Runtime, claim: Claim, work: Work) -> None:
 
 def _complete(tools: Runtime, claim: Claim, outcome: Outcome) -> None:
     failpoints.hit("before_complete")
-    with tools.engine.begin() as conn:
-        leases.complete(conn, claim, outcome.output, outcome.effect)
+
+    def complete() -> None:
+        with tools.engine.begin() as conn:
+            leases.complete(conn, claim, outcome.output, outcome.effect)
+
+    patiently(complete)
     log.info("step_finished", fence=claim.fence)
 
 
@@ -178,6 +179,6 @@ def _apply(conn: Connection, tools: Runtime, job: Job, claim: Claim, error: Orch
         ending.end(conn, job, JobState.CANCELLED if isinstance(error, Cancelled) else JobState.TIMED_OUT, error)
         return failure.Action.FAIL
     limit = tools.settings.loss_limit
-    retries = claim.plan.retries
+    retries = failure.allowed(claim.plan.retries, tools.policy)
     decision = failure.decide(error, step, retries, loss_limit=limit, jitter=lambda bound: random.uniform(0, bound))  # noqa: S311
     return decision.action if failure.apply(conn, job, step, error, decision) else None

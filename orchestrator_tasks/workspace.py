@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from workflows.jobs.leases import Claim
 
@@ -38,19 +38,21 @@ def wipe(root: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
 
 
-def sweep(scratch: Path, conn: Connection) -> int:
+def sweep(scratch: Path, engine: Engine) -> int:
     """Remove what no running step owns any more; how many directories went."""
-    swept = 0
-    for path in scratch.glob("*/*-*"):
-        name, _, fence = path.name.rpartition("-")
-        if not _owned(conn, path.parent.name, name, fence):
-            shutil.rmtree(path, ignore_errors=True)
-            drop_if_empty(path.parent)
-            swept += 1
-    return swept
+    found = list(scratch.glob("*/*-*"))
+    if not found:
+        return 0
+    with engine.connect() as conn:
+        left = [path for path in found if not _owned(conn, path)]
+    for path in left:  # outside the transaction: removing a large directory takes its time
+        shutil.rmtree(path, ignore_errors=True)
+        drop_if_empty(path.parent)
+    return len(left)
 
 
-def _owned(conn: Connection, orchestration_id: str, name: str, fence: str) -> bool:
+def _owned(conn: Connection, path: Path) -> bool:
+    orchestration_id, (name, _, fence) = path.parent.name, path.name.rpartition("-")
     if not fence.isdigit():
         return False
     return bool(

@@ -25,9 +25,12 @@ VISIBILITY_S = 2 * 90 * 60
 Route = Callable[..., dict[str, Any] | None]
 
 
-def make_app(settings: Settings, engine: Callable[[], Engine]) -> Celery:
-    """A Celery app bound to the broker of `settings`. `engine` is asked for the ledger when a step is routed."""
-    app = Celery("orchestrator_tasks", broker=settings.redis_url, backend=None, set_as_current=True)
+def make_app(settings: Settings, engine: Callable[[], Engine], *, program: bool = False) -> Celery:
+    """A Celery app bound to the broker of `settings`. `engine` is asked for the ledger when a step is routed.
+
+    `program`: this is the app that `celery -A orchestrator_tasks` runs, and not one that only publishes.
+    """
+    app = Celery("orchestrator_tasks", broker=settings.redis_url, backend=None, set_as_current=program)
     app.conf.update(configuration(settings))
     app.conf.task_routes = (route_by_ledger(engine),)
     return app

@@ -7,6 +7,7 @@ does: `orchestrator_api.errors` (error -> HTTP problem) and `workflows.jobs.fail
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -60,6 +61,10 @@ class OrchestratorError(Exception):
         if self.details:
             body["details"] = self.details
         return body
+
+    def as_json(self) -> str:
+        """`as_dict` as text for the ledger. PostgreSQL's jsonb holds no NUL, and a decoder's message may."""
+        return json.dumps(self.as_dict(), default=str).replace("\\u0000", "")
 
 
 class InvalidSpec(OrchestratorError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -33,6 +35,7 @@ log = structlog.get_logger(__name__)
 COMPENSATE = "orchestrator.maintenance.compensate"
 DELIVER = "orchestrator.maintenance.deliver"
 BEAT_S = 5.0
+DELIVER_EVERY_S = 3.0  # receivers that hang may take a slot, not all of them
 
 
 def run_forever(settings: Settings) -> None:
@@ -45,24 +48,27 @@ def run_forever(settings: Settings) -> None:
     engine, rules = engine_of(settings), policy.load()
     sender = make_sender(settings, engine)
     name = f"reconciler@{settings.node}:{secrets.token_hex(4)}"
-    beat_at = 0.0
+    beat_at, calm_at = 0.0, time.monotonic() + 2 * settings.heartbeat_s
     while not stop.is_set():
         if time.monotonic() >= beat_at:
             beat(engine, settings, name)
             beat_at = time.monotonic() + BEAT_S
-        one_round(engine, settings, rules, sender)
+        # After an outage every live step gets the time of two heartbeats before its lease may be called expired.
+        if not one_round(engine, settings, rules, sender, expire=time.monotonic() >= calm_at):
+            calm_at = time.monotonic() + 2 * settings.heartbeat_s
         stop.wait(settings.tick_s)
 
 
-def one_round(engine: Engine, settings: Settings, rules: Policy, sender: Sender) -> None:
-    """A round whose failure only costs the round."""
+def one_round(engine: Engine, settings: Settings, rules: Policy, sender: Sender, *, expire: bool) -> bool:
+    """A round whose failure only costs the round; whether it succeeded."""
     try:
-        touched = reconcile.round_of(engine, settings, rules, sender)
+        touched = reconcile.round_of(engine, settings, rules, sender, expire=expire)
     except SQLAlchemyError as err:
         log.warning("round_failed", error=str(err))
-        return
+        return False
     if any(touched.values()):
         log.info("round", **{rule: count for rule, count in touched.items() if count})
+    return True
 
 
 def beat(engine: Engine, settings: Settings, name: str) -> None:
@@ -79,22 +85,41 @@ def make_sender(settings: Settings, engine: Engine) -> Sender:
     app = make_app(settings, lambda: engine)
     pings = Redis.from_url(settings.redis_url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
 
+    deliver = _spaced(lambda: _send(app, DELIVER), DELIVER_EVERY_S)
+
+    broken = False  # a publish failed since the last ping: the rest of the round does not wait for more of them
+
     def reachable() -> bool:
+        nonlocal broken
         try:
-            return bool(pings.ping())
+            broken = not pings.ping()
         except RedisError:
-            return False
+            broken = True
+        return not broken
+
+    def canvas(orchestration_id: str) -> None:
+        nonlocal broken
+        broken = broken or not submit.publish(app, engine, orchestration_id)
 
     return Sender(
         reachable=reachable,
-        canvas=lambda orchestration_id: _void(submit.publish(app, engine, orchestration_id)),
+        canvas=canvas,
         compensation=lambda orchestration_id: _send(app, COMPENSATE, orchestration_id),
-        deliveries=lambda: _send(app, DELIVER),
+        deliveries=deliver,
     )
 
 
-def _void(_: object) -> None:
-    """A publish that failed is repeated by a later round."""
+def _spaced(action: Callable[[], None], every_s: float) -> Callable[[], None]:
+    """The action, at most once in `every_s`; what is asked for in between is asked for again by a later round."""
+    done_at = -math.inf
+
+    def act() -> None:
+        nonlocal done_at
+        if time.monotonic() - done_at >= every_s:
+            done_at = time.monotonic()
+            action()
+
+    return act
 
 
 def _send(app: Celery, name: str, *args: Any) -> None:

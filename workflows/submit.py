@@ -15,6 +15,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from workflows import canvas, failpoints
 from workflows.analysis.analyse import analyse
@@ -126,11 +127,15 @@ def _inline(conn: Connection, spec: JobSpec, plan: Plan, settings: Settings) -> 
 
 
 def publish(app: Celery, engine: Engine, orchestration_id: str) -> bool:
-    """Send the canvas of what is left of a job; whether the broker took it."""
-    with engine.connect() as conn:
-        job = store.get(conn, orchestration_id)
-        steps = store.steps_of(conn, job.workflow_id)
-    return send(canvas.build(app, steps), orchestration_id)
+    """Send the canvas of what is left of a job; whether the broker took it. Never raises: the ledger has the job."""
+    try:
+        with engine.connect() as conn:
+            job = store.get(conn, orchestration_id)
+            steps = store.steps_of(conn, job.workflow_id)
+        return send(canvas.build(app, steps), orchestration_id)
+    except SQLAlchemyError as err:
+        log.warning("publish_failed", orchestration_id=orchestration_id, error=str(err))
+        return False
 
 
 def send(left: Any, orchestration_id: str) -> bool:

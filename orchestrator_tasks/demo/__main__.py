@@ -52,9 +52,10 @@ def show(home: Path, output: Path, console: Console) -> None:
         console.print("Starting PostgreSQL, Valkey, an object store, the API and the workers ...")
         with running(home) as stack:
             console.print(f"The service is ready at {stack.ready['url']} after {stack.started_in_s:.1f} s.")
-            status, _ = show_progress(stack.client.follow(scene.job(base)), console)
+            status, seen = show_progress(stack.client.follow(scene.job(base)), console)
             video = fetch(stack.client, status, output / "demo.mp4")
             job = settled(stack.client, status["job_id"])
+    console.print(f"The status endpoint told {len(seen)} different values of progress.")
     console.print(steps_table(job))
     describe(video, output / "contact-sheet.png", console)
 

@@ -18,7 +18,7 @@ from orchestrator_tasks.embedded.child import command
 from workflows.client import Client
 
 START_TIMEOUT_S: Final = 90.0
-STOP_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 60.0  # a worker in the middle of a render takes about 15 s to give it back
 LOOPBACK: Final = "127.0.0.0/8"
 
 

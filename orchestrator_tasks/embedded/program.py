@@ -17,6 +17,8 @@ from workflows.settings import Settings
 FLOWER_USER: Final = "orchestrator"
 _CELERY: Final = ("-m", "celery", "-A", "orchestrator_tasks")
 _WORKER_FLAGS: Final = ("--without-gossip", "--without-mingle", "-Ofair", "--loglevel=INFO")
+# Both take maintenance, which is short: a webhook or a compensation must not wait behind long renders.
+QUICK_QUEUES: Final = "quick,maintenance"
 GENERAL_QUEUES: Final = "balanced,distributed,maintenance,gpu,safe"
 # A worker's soft shutdown takes up to 10 s, also when idle (workflows.broker).
 _WORKER_GRACE_S: Final = 15.0
@@ -34,7 +36,7 @@ def children(
     return (
         _api(settings, environ),
         _agent(settings, environ),
-        _worker("quick", "quick", 2, settings, worker),
+        _worker("quick", QUICK_QUEUES, 2, settings, worker),
         _worker("general", GENERAL_QUEUES, settings.render_slots, settings, worker),
         _python("reconciler", ("-m", "workflows.cli", "reconcile"), environ),
         _python("beat", (*_CELERY, "beat", f"--schedule={home / 'beat-schedule'}", "--pidfile="), celery),

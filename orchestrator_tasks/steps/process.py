@@ -12,6 +12,7 @@ from orchestrator_tasks.steps.replanning import replan_if_other_class
 from orchestrator_tasks.steps.sources import files_of, probed, spec_of
 from orchestrator_tasks.task import Context, Outcome
 from workflows import failpoints
+from workflows.db.patience import patiently
 from workflows.jobs import artifacts
 from workflows.spec.media import MediaInfo
 from workflows.spec.model import JobSpec
@@ -70,9 +71,13 @@ def _store(ctx: Context, out: Path, content_type: str) -> dict[str, object]:
     claim = ctx.claim
     key = step_output_key(ctx.tenant, claim.orchestration_id, claim.name, claim.fence, sha256=sha256, suffix=out.suffix)
     size = out.stat().st_size
-    with ctx.tools.engine.begin() as conn:
-        artifacts.stage(conn, claim, key, sha256=sha256, size_bytes=size)
-    ctx.tools.store.put_file(key, out, content_type=content_type, sha256=sha256)
+
+    def stage() -> None:
+        with ctx.tools.engine.begin() as conn:
+            artifacts.stage(conn, claim, key, sha256=sha256, size_bytes=size)
+
+    patiently(stage)
+    ctx.tools.store.put_file(key, out, content_type=content_type, sha256=sha256, on_bytes=lambda _: ctx.lease.alive())
     failpoints.hit("after_upload_before_commit")
     return {"key": key, "sha256": sha256, "size_bytes": size}
 

@@ -18,7 +18,7 @@ def run(ctx: Context) -> Outcome:
     stored = ctx.claim.outputs["process"]
     spec = spec_of(ctx)
     path = ctx.scratch / f"output.{spec.output_format}"
-    ctx.tools.store.get_file(stored["key"], path)
+    ctx.tools.store.get_file(stored["key"], path, on_bytes=lambda _: ctx.lease.alive())
     media = {url: MediaInfo.from_dict(info) for url, info in ctx.claim.outputs["analyze"]["media"].items()}
     checks = decode_checks(
         path,

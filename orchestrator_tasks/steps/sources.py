@@ -57,8 +57,7 @@ def files_of(ctx: Context, spec: JobSpec) -> dict[str, Path]:
     for request in requests_of(spec, ctx.tenant):
         known = fetched[request.url]
         ref = SourceRef(request=request, sha256=known["sha256"], size_bytes=known["size_bytes"])
-        files[request.url] = materialise(ref, way).path
-        ctx.lease.alive()
+        files[request.url] = materialise(ref, way, lambda _, __: ctx.lease.alive()).path
     return files
 
 

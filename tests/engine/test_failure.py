@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from workflows.db.patience import patiently
 from workflows.errors import NoCapacity, RenderFailed, RenderStalled, SourceNotFound, WorkerLost
 from workflows.jobs import compensations, ending, failure, store, webhooks
 from workflows.jobs.failure import Action
 from workflows.jobs.states import JobState, StepState
 from workflows.planning.model import Retries
+from workflows.policy import Policy
 
 RETRIES = Retries(limit=3, base_s=2.0, factor=2.0, cap_s=6.0)
 
@@ -119,3 +122,32 @@ def test_deliveries_back_off_for_a_day_then_are_dead_and_gone_is_dead_at_once(le
     with ledger.engine.begin() as conn:
         webhooks.mark_failed(conn, webhooks.take_due(conn), status=410, error="gone")
     assert ledger.query("SELECT state FROM outbox WHERE orchestration_id = :j", j=job.orchestration_id)[0][0] == "dead"
+
+
+def test_policy_can_turn_retries_off_and_lost_workers_are_made_good_all_the_same(ledger):
+    off = failure.allowed(RETRIES, Policy(retry_enabled=False))
+    step = ledger.steps(ledger.accept())["validate"]
+    broke = failure.decide(RenderFailed("exit 1"), step, off, loss_limit=3, jitter=lambda bound: bound)
+    lost = failure.decide(WorkerLost("gone"), step, off, loss_limit=3, jitter=lambda bound: bound)
+    assert (broke.action, lost.action) == (Action.FAIL, Action.AGAIN)
+
+
+def test_an_error_text_with_a_nul_is_storable(ledger):
+    error = RenderFailed("exit 1", details={"stderr": ["a\x00b"]})
+    stored = ledger.query("SELECT CAST(:error AS jsonb) AS error", error=error.as_json())[0].error
+    assert stored["details"]["stderr"] == ["ab"]
+
+
+def test_a_transaction_is_tried_again_while_the_database_is_away():
+    answers = [OperationalError("SELECT", {}, Exception("refused")), "done"]
+
+    def work():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert patiently(work) == "done"
+    answers.append(OperationalError("SELECT", {}, Exception("refused")))
+    with pytest.raises(OperationalError):
+        patiently(work, for_s=0)

@@ -92,7 +92,8 @@ def test_admission_stops_at_twice_the_slots_and_at_the_policy(ledger):
     jobs = [at_queue(ledger) for _ in range(3)]
     assert [arrive(ledger, job, ADMISSION, "queue") for job in jobs] == [True, True, False]
     assert ledger.job(jobs[2]).state is JobState.QUEUED
-    assert ledger.job(jobs[0]).total_deadline_at is not None, "the total counts from the grant"
+    assert ledger.job(jobs[0]).granted_at is not None
+    assert ledger.job(jobs[2]).granted_at is None
     ledger.query("UPDATE jobs SET finished_at = now() WHERE orchestration_id = :id", id=jobs[0].orchestration_id)
     with ledger.engine.begin() as conn:
         assert admission.open_gate(conn, ADMISSION, Policy(max_concurrent_jobs=1)) == []
@@ -144,3 +145,44 @@ def test_a_cancelled_waiter_does_not_hold_the_line(ledger):
     with ledger.engine.begin() as conn:
         allocation.release(conn, first.orchestration_id)
         assert admission.open_gate(conn, ALLOCATION, POLICY) == [after.orchestration_id]
+
+
+def test_a_job_no_node_could_ever_hold_stops_nobody_and_fails_after_a_while(ledger):
+    ledger.node(memory_bytes=10_000)
+    giant = at_allocate(ledger, need=Need(threads=1, memory_bytes=20_000, disk_bytes=0))
+    assert not arrive(ledger, giant)
+    assert arrive(ledger, at_allocate(ledger)), "those behind it pass"
+    ledger.query("UPDATE steps SET ready_at = now() - interval '2 min'")
+    with ledger.engine.begin() as conn:
+        admission.open_gate(conn, ALLOCATION, POLICY)
+    assert ledger.job(giant).state is JobState.FAILED
+    assert ledger.job(giant).error["code"] == "no_capacity"
+
+
+def test_a_job_planned_for_more_threads_than_any_node_has_runs_alone(ledger):
+    ledger.node(threads=2)
+    wide = at_allocate(ledger, need=Need(threads=16, memory_bytes=1, disk_bytes=0))
+    assert arrive(ledger, wide)
+
+
+def test_without_a_live_worker_nobody_is_admitted(ledger):
+    assert not arrive(ledger, at_queue(ledger), ADMISSION, "queue")
+    ledger.node(slots=1)
+    with ledger.engine.begin() as conn:
+        assert len(admission.open_gate(conn, ADMISSION, POLICY)) == 1
+
+
+def test_a_stream_of_quick_jobs_does_not_keep_a_waiting_one_out(ledger):
+    ledger.node(threads=2, memory_bytes=1500)
+    running = at_allocate(ledger)
+    assert arrive(ledger, running)
+    slow = ledger.accept("balanced_async")
+    ledger.run(slow, "validate", "create_record", "queue")
+    assert not arrive(ledger, slow)
+    ledger.query(
+        "UPDATE steps SET ready_at = now() - interval '5 min' WHERE orchestration_id = :id", id=slow.orchestration_id
+    )
+    assert not arrive(ledger, at_allocate(ledger))
+    with ledger.engine.begin() as conn:
+        allocation.release(conn, running.orchestration_id)
+        assert admission.open_gate(conn, ALLOCATION, POLICY) == [slow.orchestration_id]

@@ -11,8 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from workflows import canvas
 from workflows.broker import make_app
 from workflows.db.tables import metadata
-from workflows.errors import Cancelled, Conflict, LeaseLost
-from workflows.jobs import ending, events, leases
+from workflows.errors import Cancelled, Conflict, LeaseLost, SourceRefused
+from workflows.jobs import ending, events, failure, leases, store
 from workflows.jobs.leases import Claim, Refusal
 from workflows.jobs.states import IllegalTransition, JobState, StepState
 from workflows.planning.model import PLAN_VERSION
@@ -108,18 +108,11 @@ def test_a_done_step_passes_the_canvas_on_only_while_its_successor_waits(ledger)
     assert ledger.try_claim(job, "validate") is Refusal.NOTHING
 
 
-def test_first_claim_starts_a_quick_jobs_clock_and_makes_it_processing(ledger):
+def test_the_first_claim_makes_a_job_processing_and_starts_no_clock(ledger):
     job = ledger.accept()
-    assert ledger.job(job).total_deadline_at is None
     claim = ledger.claim(job, "validate")
     assert ledger.job(job).state is JobState.PROCESSING
-    assert 55 < claim.remaining_s <= 60
-
-
-def test_balanced_jobs_clock_waits_for_admission(ledger):
-    job = ledger.accept("balanced_async")
-    ledger.claim(job, "validate")
-    assert ledger.job(job).total_deadline_at is None
+    assert claim.remaining_s is None
 
 
 def test_an_expired_lease_nobody_took_revives_and_a_taken_one_is_fenced(ledger):
@@ -194,4 +187,40 @@ def test_success_is_published_once_and_later_steps_cannot_undo_it(ledger):
     with pytest.raises(IllegalTransition), ledger.engine.begin() as conn:
         ending.end(conn, ledger.job(job), JobState.FAILED, None)
     ledger.run(job, "cleanup")
+    assert ledger.job(job).state is JobState.SUCCEEDED
+
+
+def succeeded(ledger, template="balanced_async"):
+    """A job published by `update`, its later steps still to run."""
+    job = ledger.accept(template)
+    names = list(ledger.steps(job))
+    ledger.run(job, *names[: names.index("update")])
+    claim = ledger.claim(job, "update")
+    result = {"key": "acme/jobs/x", "size_bytes": 1, "sha256": "s", "warnings": [], "checks": []}
+    with ledger.engine.begin() as conn:
+        leases.complete(conn, claim, {}, lambda c, j: ending.succeed(c, j, fence=claim.fence, result=result))
+    return job
+
+
+def test_steps_after_the_success_know_no_deadline_and_no_cancel(ledger):
+    job = succeeded(ledger)
+    ledger.query("UPDATE jobs SET total_deadline_at = now() - interval '1 s', cancel_requested = true")
+    claim = ledger.claim(job, "notify")
+    assert claim.remaining_s is None
+    with ledger.engine.begin() as conn:
+        beat = leases.heartbeat(conn, claim, progress=0, lease_s=60)
+    assert (beat.cancel_requested, beat.remaining_s) == (False, None)
+    ledger.complete(claim)
+    ledger.run(job, "cleanup")
+
+
+def test_a_notify_that_fails_lets_cleanup_run_and_leaves_the_success(ledger):
+    job = succeeded(ledger)
+    claim = ledger.claim(job, "notify")
+    error = SourceRefused("no such receiver")
+    with ledger.engine.begin() as conn:
+        locked, step = store.get(conn, job.orchestration_id, lock=True), store.step(conn, claim.step_id)
+        decision = failure.decide(error, step, claim.plan.retries, loss_limit=3, jitter=lambda bound: bound)
+        assert failure.apply(conn, locked, step, error, decision)
+    assert ledger.steps(job)["cleanup"].state is StepState.READY
     assert ledger.job(job).state is JobState.SUCCEEDED

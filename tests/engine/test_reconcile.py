@@ -130,3 +130,67 @@ def test_two_reconcilers_do_not_repeat_each_other(ledger):
     reconcile.round_of(ledger.engine, SETTINGS, Policy(), first)
     reconcile.round_of(ledger.engine, replace(SETTINGS), Policy(), second)
     assert len(ledger.published) == 1
+
+
+def test_a_row_that_breaks_a_rule_stops_neither_the_rule_nor_the_others(ledger):
+    broken, other = ledger.accept(), ledger.accept()
+    for job in (broken, other):
+        ledger.expire(ledger.claim(job, "validate"))
+    ledger.query("UPDATE workflows SET plan = '{}' WHERE orchestration_id = :id", id=broken.orchestration_id)
+    ledger.query(
+        "UPDATE steps SET lease_until = now() - interval '1 h' WHERE orchestration_id = :id", id=broken.orchestration_id
+    )
+    assert reconciled(ledger)["expired"] == 1
+    assert ledger.steps(other)["validate"].state is StepState.READY
+
+
+def test_after_an_outage_leases_that_ran_out_are_spared(ledger):
+    ledger.expire(ledger.claim(ledger.accept(), "validate"))
+    spared = reconcile.round_of(ledger.engine, SETTINGS, Policy(), ledger.sender(), expire=False)
+    assert spared["expired"] == 0
+    assert reconciled(ledger)["expired"] == 1
+
+
+def test_only_the_leases_of_exactly_the_dead_process_are_freed(ledger):
+    from workflows.fleet import registry
+
+    first, second = ledger.accept(), ledger.accept()
+    ledger.claim(first, "validate", owner="quick@n1:b/4026/12")
+    ledger.claim(second, "validate", owner="quick@n1:b/4026/123")
+    with ledger.engine.begin() as conn:
+        assert registry.free_leases_of(conn, "quick@n1:b/4026/12") == 1
+    assert reconciled(ledger)["expired"] == 1
+    assert ledger.steps(second)["validate"].state is StepState.RUNNING
+
+
+def test_a_worker_is_asked_to_compensate_once_in_a_while_not_every_round(ledger):
+    from workflows.jobs import compensations
+
+    job = ledger.accept()
+    with ledger.engine.begin() as conn:
+        compensations.record(conn, job.orchestration_id, "s", "delete_object", key="k")
+    ledger.query("UPDATE jobs SET cancel_requested = true")
+    for _ in range(4):
+        reconciled(ledger)
+    assert ledger.compensated.count(job.orchestration_id) <= 2, "at the ending, and once by the rule"
+
+
+def test_an_ended_jobs_reservation_is_given_back_without_a_worker(ledger):
+    from workflows.jobs import compensations
+
+    job = ledger.accept()
+    with ledger.engine.begin() as conn:
+        compensations.record(conn, job.orchestration_id, "s", "release_allocation", allocation_id=job.allocation_id)
+    ledger.query("UPDATE allocations SET state = 'granted', node = 'n1'")
+    ledger.query("UPDATE jobs SET cancel_requested = true")
+    for _ in range(2):
+        reconciled(ledger, reachable=False)
+    assert ledger.job(job).state is JobState.CANCELLED
+    assert ledger.query("SELECT state FROM allocations")[0][0] == "released"
+
+
+def test_a_job_whose_time_was_renewed_meanwhile_is_not_timed_out(ledger):
+    job = ledger.accept()
+    ledger.query("UPDATE jobs SET total_deadline_at = now() + interval '1 h'")
+    with ledger.engine.begin() as conn:
+        assert reconcile._time_out(conn, job.orchestration_id) is None

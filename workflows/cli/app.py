@@ -110,7 +110,7 @@ def in_plain_words(error: OrchestratorError) -> Failure:
     if isinstance(error, InvalidSpec):
         return failure(f"The job is not valid ({error.code}).", *map(_fault, error.problems), error.remedy)
     place = f" at {error.path}" if error.path else ""
-    return failure(f"{error.message}{place} ({error.code}).", *_cause(error), error.advice)
+    return failure(f"{_clause(error)}{place} ({error.code}).", *_cause(error), error.advice)
 
 
 def _cause(error: OrchestratorError) -> list[str]:
@@ -120,12 +120,20 @@ def _cause(error: OrchestratorError) -> list[str]:
 
 
 def _refused(refusal: ApiError) -> Failure:
-    place = f" at {refusal.path}" if refusal.path and not refusal.problems else ""
+    remedy = refusal.remedy or ""
+    place = f" at {refusal.path}" if refusal.path else ""
+    told = f"{_clause(refusal)}{place} ({refusal.code})."
     if refusal.job_id:
-        return JobFailure(f"Job {refusal.job_id} failed: {refusal}{place} ({refusal.code}).", refusal.remedy or "")
+        return JobFailure(f"Job {refusal.job_id} failed: {told}", remedy)
     failure = Mistake if refusal.clients_fault else Outage
-    lines = [*map(_fault, refusal.problems), refusal.remedy or ""]
-    return failure(f"The service refused: {refusal}{place} ({refusal.code}).", *lines)
+    if refusal.problems:
+        return failure(f"The service refused the job ({refusal.code}).", *map(_fault, refusal.problems))
+    return failure(f"The service refused: {told}", remedy)
+
+
+def _clause(error: Exception) -> str:
+    """The error's words without a full stop: more follows."""
+    return str(error).removesuffix(".")
 
 
 def _fault(problem: dict[str, Any]) -> str:

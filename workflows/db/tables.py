@@ -183,6 +183,7 @@ compensations = Table(
     _count("attempts"),
     Column("error", Text),
     _at("next_attempt_at", nullable=False, default=True),
+    _at("handed_at"),  # when a worker was last asked to go on
     _at("created_at", nullable=False, default=True),
     _at("done_at"),
     Index("compensations_job", "orchestration_id"),

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from workflows.fleet.balancing import STRATEGIES, NodeLoad, fits
 from workflows.jobs import compensations, events
 from workflows.planning.model import Need
 
+_REQUESTED = text("""
+SELECT id, threads, memory_bytes, disk_bytes, quick FROM allocations
+WHERE orchestration_id = :job AND state = 'requested'
+""")
 NODE_TTL_S = 20.0  # a node silent for longer takes no new jobs
 
 _SNAPSHOT = text("""
-SELECT n.id, n.threads, n.memory_bytes, n.disk_bytes, coalesce((n.performance->>'encode')::float, 1.0) AS speed,
+SELECT n.id, n.threads, n.memory_bytes, n.disk_bytes, coalesce((n.performance->>'encode_mpx_s')::float, 1.0) AS speed,
   coalesce(sum(a.threads), 0)::int AS used_threads, coalesce(sum(a.memory_bytes), 0)::bigint AS used_memory_bytes,
   coalesce(sum(a.disk_bytes), 0)::bigint AS used_disk_bytes, count(a.id)::int AS running,
   count(a.id) FILTER (WHERE a.quick)::int AS quick_running,
@@ -35,13 +40,7 @@ def allocate(conn: Connection, orchestration_id: str, step_id: str, strategy: st
 
     The caller holds the gate's lock. Strategy and snapshot are stored with the reservation, its compensation too.
     """
-    row = conn.execute(
-        text(
-            """SELECT id, threads, memory_bytes, disk_bytes, quick FROM allocations
-               WHERE orchestration_id = :job AND state = 'requested'"""
-        ),
-        {"job": orchestration_id},
-    ).one()
+    row = _requested(conn, orchestration_id)
     need = Need(threads=row.threads, memory_bytes=row.memory_bytes, disk_bytes=row.disk_bytes)
     nodes = snapshot(conn)
     node = STRATEGIES[strategy]([node for node in nodes if fits(node, need, quick=row.quick)], need)
@@ -57,6 +56,20 @@ def allocate(conn: Connection, orchestration_id: str, step_id: str, strategy: st
     )
     events.append(conn, orchestration_id, "resources_allocated", node=node.id, strategy=strategy)
     return node.id
+
+
+def too_large(conn: Connection, orchestration_id: str) -> str | None:
+    """Why none of the live nodes could hold the job even if it were empty; None when one could, or none is alive."""
+    need = _requested(conn, orchestration_id)
+    nodes = snapshot(conn)
+    able = [n for n in nodes if need.memory_bytes <= n.memory_bytes and need.disk_bytes <= n.disk_bytes]
+    if able or not nodes:
+        return None
+    return f"the job needs {need.memory_bytes:,} bytes of memory and {need.disk_bytes:,} of disk; no node has as much"
+
+
+def _requested(conn: Connection, orchestration_id: str) -> Row[Any]:
+    return conn.execute(_REQUESTED, {"job": orchestration_id}).one()
 
 
 def release(conn: Connection, orchestration_id: str) -> int:

@@ -29,12 +29,15 @@ Strategy = Callable[[Sequence[NodeLoad], Need], NodeLoad | None]
 
 
 def fits(node: NodeLoad, need: Need, *, quick: bool) -> bool:
-    """Memory and disk strictly; threads too, but the quick lane may exceed them by one render a node."""
+    """Memory and disk strictly; threads too, but the quick lane may exceed them by one render a node.
+
+    A job planned for more threads than the node has may run there alone: its fleet may have shrunk since.
+    """
     room = (
         node.used_memory_bytes + need.memory_bytes <= node.memory_bytes
         and node.used_disk_bytes + need.disk_bytes <= node.disk_bytes
     )
-    threads = node.used_threads + need.threads <= node.threads
+    threads = node.used_threads == 0 or node.used_threads + need.threads <= node.threads
     return room and (threads or (quick and node.quick_running == 0))
 
 

@@ -73,7 +73,7 @@ def mark_silent_nodes(conn: Connection, ttl_s: float) -> int:
     return conn.execute(
         text("""
         UPDATE nodes SET state = 'down'
-        WHERE state <> 'down' AND heartbeat_at < clock_timestamp() - make_interval(secs => :ttl)
+        WHERE state = 'active' AND heartbeat_at < clock_timestamp() - make_interval(secs => :ttl)
         """),
         {"ttl": ttl_s},
     ).rowcount
@@ -96,14 +96,14 @@ def remove_worker(conn: Connection, worker_id: str) -> None:
     conn.execute(text("DELETE FROM workers WHERE id = :id"), {"id": worker_id})
 
 
-def free_leases_of(conn: Connection, owner_prefix: str) -> int:
-    """End at once the leases of a worker known to be dead, so that the reconciler need not wait for them."""
+def free_leases_of(conn: Connection, owner: str) -> int:
+    """End at once the leases of a process known to be dead, so that the reconciler need not wait for them."""
     return conn.execute(
         text("""
         UPDATE steps SET lease_until = clock_timestamp() - interval '1 second'
-        WHERE state = 'running' AND starts_with(lease_owner, :prefix) AND lease_until > clock_timestamp()
+        WHERE state = 'running' AND lease_owner = :owner AND lease_until > clock_timestamp()
         """),
-        {"prefix": owner_prefix},
+        {"owner": owner},
     ).rowcount
 
 

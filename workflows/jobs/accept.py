@@ -87,7 +87,8 @@ def add_workflow(
             why=why,
         )
     )
-    conn.execute(insert(steps), [_step_row(job, plan, graph, at, done or {}) for at in range(len(graph.steps))])
+    before = open_before(graph, frozenset(done or {}))
+    conn.execute(insert(steps), [_step_row(job, plan, graph, at, done or {}, before) for at in range(len(graph.steps))])
     # The canvas is about to be published: the reconciler waits its interval before it repeats that.
     conn.execute(
         text("""
@@ -98,9 +99,20 @@ def add_workflow(
     )
 
 
-def _step_row(job: Job, plan: Plan, graph: Graph, position: int, done: Mapping[str, Any]) -> dict[str, Any]:
+def open_before(graph: Graph, done: frozenset[str]) -> dict[str, frozenset[str]]:
+    """The open steps each step waits for. One that is done passes on what it waited for, so that no gate is skipped."""
+    before: dict[str, frozenset[str]] = {}
+    for node in graph.steps:  # each follows what it waits for
+        passed_on = [before[name] for name in node.after if name in done]
+        before[node.name] = frozenset(node.after).difference(done).union(*passed_on)
+    return before
+
+
+def _step_row(  # noqa: PLR0917 - one caller, above
+    job: Job, plan: Plan, graph: Graph, position: int, done: Mapping[str, Any], before: Mapping[str, frozenset[str]]
+) -> dict[str, Any]:
     node = graph.steps[position]
-    still_open = sum(1 for name in node.after if name not in done)
+    still_open = len(before[node.name])
     state = _first_state(node.name in done, still_open)
     return {
         "id": step_id(job.workflow_id, node.name),
@@ -112,7 +124,7 @@ def _step_row(job: Job, plan: Plan, graph: Graph, position: int, done: Mapping[s
         "version": plan.version,
         "state": state.value,
         "open_predecessors": still_open,
-        "successors": [step_id(job.workflow_id, after.name) for after in graph.steps if node.name in after.after],
+        "successors": [step_id(job.workflow_id, name) for name, waits_for in before.items() if node.name in waits_for],
         "time_limit_s": node.time_limit_s,
         "stall_s": node.stall_s,
         "output": done.get(node.name),

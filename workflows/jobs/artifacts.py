@@ -18,6 +18,9 @@ def stage(conn: Connection, claim: Claim, key: str, *, sha256: str, size_bytes: 
     ).one_or_none()
     if held is None:
         raise LeaseLost(f"{claim.step_id} belongs to another attempt")
+    known = conn.execute(text("SELECT 1 FROM artifacts WHERE key = :key"), {"key": key}).one_or_none()
+    if known is not None:
+        return  # staged by this attempt before, its answer lost on the way
     compensations.record(conn, claim.orchestration_id, claim.step_id, "delete_object", key=key)
     conn.execute(
         text("""

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, text
 
 from workflows.jobs import events
 
+TAKEN_S = 120  # longer than any action takes; a worker that dies in it only delays the next try
+HANDED_S = 5  # between two requests to a worker to go on with a job
 TRIES = 8  # then the row stays as a debt, and the job ends all the same
 
 
@@ -61,23 +63,40 @@ def count_pending(conn: Connection, orchestration_id: str) -> int:
 
 
 def take_newest(conn: Connection, orchestration_id: str) -> Compensation | None:
-    """Lock the newest pending one that is due; None when there is none, it waits for its retry, or another has it."""
+    """Count a try of the newest pending one and put the next off; None when none is due or another worker has it."""
     row = conn.execute(
         text("""
-        SELECT id, orchestration_id, step_id, action, args, attempts FROM compensations
-        WHERE id = (SELECT max(id) FROM compensations WHERE orchestration_id = :job AND state = 'pending')
-          AND next_attempt_at <= clock_timestamp()
-        FOR UPDATE SKIP LOCKED
+        UPDATE compensations SET attempts = attempts + 1,
+          next_attempt_at = clock_timestamp() + make_interval(secs => :taken)
+        WHERE id = (
+          SELECT id FROM compensations
+          WHERE id = (SELECT max(id) FROM compensations WHERE orchestration_id = :job AND state = 'pending')
+            AND next_attempt_at <= clock_timestamp()
+          FOR UPDATE SKIP LOCKED)
+        RETURNING id, orchestration_id, step_id, action, args, attempts
         """),
-        {"job": orchestration_id},
+        {"job": orchestration_id, "taken": TAKEN_S},
     ).one_or_none()
     return Compensation(**row._mapping) if row else None
+
+
+def hand_out(conn: Connection, orchestration_id: str) -> bool:
+    """Note that a worker is being asked to go on; False when one was asked a moment ago."""
+    asked = conn.execute(
+        text("""
+        UPDATE compensations SET handed_at = clock_timestamp()
+        WHERE orchestration_id = :job AND state = 'pending'
+          AND (handed_at IS NULL OR handed_at < clock_timestamp() - make_interval(secs => :pause))
+        """),
+        {"job": orchestration_id, "pause": HANDED_S},
+    )
+    return asked.rowcount > 0
 
 
 def mark_done(conn: Connection, compensation: Compensation) -> None:
     """It is undone."""
     conn.execute(
-        text("UPDATE compensations SET state = 'done', attempts = attempts + 1, done_at = now() WHERE id = :id"),
+        text("UPDATE compensations SET state = 'done', done_at = now() WHERE id = :id"),
         {"id": compensation.id},
     )
     events.append(
@@ -87,10 +106,10 @@ def mark_done(conn: Connection, compensation: Compensation) -> None:
 
 def mark_failed(conn: Connection, compensation: Compensation, error: str) -> None:
     """It did not work: try again later, or leave a debt."""
-    spent = compensation.attempts + 1 >= TRIES
+    spent = compensation.attempts >= TRIES
     conn.execute(
         text("""
-        UPDATE compensations SET state = :state, attempts = attempts + 1, error = :error,
+        UPDATE compensations SET state = :state, error = :error,
           next_attempt_at = clock_timestamp() + make_interval(secs => least(60, power(2, attempts)))
         WHERE id = :id
         """),

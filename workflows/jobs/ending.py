@@ -21,7 +21,7 @@ WHERE orchestration_id = :job AND state IN ('blocked', 'ready', 'waiting', 'runn
 def end(conn: Connection, job: Job, outcome: JobState, error: OrchestratorError | None) -> None:
     """Start ending a locked job as failed, cancelled or timed_out. Ends at once when there is nothing to undo."""
     conn.execute(_SKIP, {"job": job.orchestration_id})
-    described = error.as_dict() if error else None
+    described = json.loads(error.as_json()) if error else None
     store.transition(
         conn,
         job,

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy import Connection, text
 
 from workflows.errors import FailureKind, NoCapacity, OrchestratorError, WorkerLost
-from workflows.jobs import ending, events
+from workflows.jobs import ending, events, leases
 from workflows.jobs.rows import Job, Step
 from workflows.jobs.states import JobState
 from workflows.planning.model import Retries
+from workflows.policy import Policy
 
 RESOURCE_WAIT_S = 5.0
 RESOURCE_TRIES = 24  # two minutes of full disk are an error
@@ -41,6 +41,11 @@ class Decision:
     delay_s: float = 0.0
     failures: int
     losses: int
+
+
+def allowed(retries: Retries, policy: Policy) -> Retries:
+    """The template's retries, or none where the policy turns them off. Lost workers are made good all the same."""
+    return retries if policy.retry_enabled else replace(retries, limit=0)
 
 
 def decide(
@@ -80,7 +85,6 @@ _LEAVE = text("""
 UPDATE steps SET state = :state, reason = :reason, failures = :failures, losses = :losses,
   error = CAST(:error AS jsonb), queue = coalesce(:queue, queue), lease_owner = NULL, lease_until = NULL,
   next_attempt_at = CASE WHEN :state = 'waiting' THEN clock_timestamp() + make_interval(secs => :delay) END,
-  ready_at = CASE WHEN :state = 'ready' THEN clock_timestamp() ELSE ready_at END,
   dispatched_at = CASE WHEN :state = 'ready' THEN clock_timestamp() ELSE dispatched_at END,
   finished_at = CASE WHEN :state = 'failed' THEN clock_timestamp() END
 WHERE id = :step AND fence = :fence AND state = 'running'
@@ -98,7 +102,7 @@ def apply(conn: Connection, job: Job, step: Step, error: OrchestratorError, deci
             "reason": decision.reason,
             "failures": decision.failures,
             "losses": decision.losses,
-            "error": json.dumps(error.as_dict()),
+            "error": error.as_json(),
             "delay": decision.delay_s,
             "queue": SAFE_QUEUE if decision.action is Action.SAFE else None,
             "step": step.id,
@@ -119,9 +123,17 @@ def apply(conn: Connection, job: Job, step: Step, error: OrchestratorError, deci
         error=error.as_dict(),
         delay_s=round(decision.delay_s, 3),
     )
-    if decision.action is Action.FAIL and not job.terminal and job.state is not JobState.COMPENSATING:
-        ending.end(conn, job, JobState.FAILED, _final(error))
+    if decision.action is Action.FAIL:
+        _end(conn, job, step, error)
     return True
+
+
+def _end(conn: Connection, job: Job, step: Step, error: OrchestratorError) -> None:
+    """The job fails with its step; but a step after the success only lets those behind it go on."""
+    if job.state is JobState.SUCCEEDED:
+        leases.open_successors(conn, step.successors)
+    elif not job.terminal and job.state is not JobState.COMPENSATING:
+        ending.end(conn, job, JobState.FAILED, _final(error))
 
 
 def _final(error: OrchestratorError) -> OrchestratorError:

@@ -63,19 +63,21 @@ class Beat:
 _CLAIM = text("""
 UPDATE steps SET state = 'running', fence = fence + 1, attempts = attempts + 1, lease_owner = :owner, node = :node,
   lease_until = clock_timestamp() + make_interval(secs => :lease), heartbeat_at = clock_timestamp(),
-  started_at = clock_timestamp(), progress = 0, reason = NULL, next_attempt_at = NULL
-WHERE id = :step AND state = 'ready' AND open_predecessors = 0 AND version <= :version
+  started_at = clock_timestamp(), progress = 0, reason = NULL, next_attempt_at = NULL, publishes = 0
+WHERE id = :step AND state = 'ready' AND open_predecessors = 0 AND version = :version
 RETURNING fence, attempts
 """)
 
+# A job's time is over with its success: the steps after it (notify, cleanup) only have their own limits.
 _BEAT = text("""
 UPDATE steps SET lease_until = clock_timestamp() + make_interval(secs => :lease), heartbeat_at = clock_timestamp(),
   progress = greatest(progress, :progress)
 FROM jobs
 WHERE steps.id = :step AND steps.fence = :fence AND steps.state = 'running'
   AND jobs.orchestration_id = steps.orchestration_id
-RETURNING jobs.cancel_requested,
-  extract(epoch FROM least(jobs.deadline_at, jobs.total_deadline_at) - clock_timestamp())::float AS remaining_s
+RETURNING jobs.cancel_requested AND jobs.finished_at IS NULL AS cancel_requested,
+  CASE WHEN jobs.finished_at IS NULL THEN
+    extract(epoch FROM least(jobs.deadline_at, jobs.total_deadline_at) - clock_timestamp())::float END AS remaining_s
 """)
 
 _DONE = text("""
@@ -94,12 +96,7 @@ WHERE id = ANY(:successors) AND state = 'blocked'
 
 _REMAINING = text("""
 SELECT extract(epoch FROM least(deadline_at, total_deadline_at) - clock_timestamp())::float AS remaining_s
-FROM jobs WHERE orchestration_id = :job
-""")
-
-_START_CLOCK = text("""
-UPDATE jobs SET granted_at = clock_timestamp(), total_deadline_at = clock_timestamp() + make_interval(secs => :total)
-WHERE orchestration_id = :job AND granted_at IS NULL
+FROM jobs WHERE orchestration_id = :job AND finished_at IS NULL
 """)
 
 
@@ -115,8 +112,8 @@ def claim(conn: Connection, step_id: str, *, owner: str, node: str, lease_s: flo
     if row is None:
         return _refusal(conn, store.step(conn, step_id))
     siblings = store.steps_of(conn, step.workflow_id)
-    plan = plan_of(conn, step.workflow_id)
-    _start(conn, job, plan, siblings)
+    if job.state is JobState.ACCEPTED:
+        store.transition(conn, job, JobState.PROCESSING)
     events.append(
         conn, job.orchestration_id, "step_started", step=step.name, attempt=row.attempts, fence=row.fence, owner=owner
     )
@@ -127,12 +124,12 @@ def claim(conn: Connection, step_id: str, *, owner: str, node: str, lease_s: flo
         attempt=row.attempts,
         owner=owner,
         job=job,
-        plan=plan,
+        plan=plan_of(conn, step.workflow_id),
         outputs={s.name: s.output or {} for s in siblings if s.state is StepState.DONE},
         step_names=tuple(s.name for s in siblings),
         time_limit_s=step.time_limit_s,
         stall_s=step.stall_s,
-        remaining_s=conn.execute(_REMAINING, {"job": job.orchestration_id}).scalar_one(),
+        remaining_s=conn.execute(_REMAINING, {"job": job.orchestration_id}).scalar_one_or_none(),
     )
 
 
@@ -141,19 +138,6 @@ def _claimable(job: Job, step: Step) -> bool:
     if step.workflow_id != job.workflow_id or job.cancel_requested:
         return job.state is JobState.SUCCEEDED and step.workflow_id == job.workflow_id
     return job.state in {JobState.ACCEPTED, JobState.QUEUED, JobState.PROCESSING, JobState.SUCCEEDED}
-
-
-def _start(conn: Connection, job: Job, plan: Plan, siblings: tuple[Step, ...]) -> None:
-    """First claim of a job: it is processing now. Without a `queue` step its total time starts here too."""
-    if job.state is JobState.ACCEPTED:
-        store.transition(conn, job, JobState.PROCESSING)
-    if job.granted_at is None and all(step.name != "queue" for step in siblings):
-        start_clock(conn, job, plan)
-
-
-def start_clock(conn: Connection, job: Job, plan: Plan) -> None:
-    """Start the template's total time, once."""
-    conn.execute(_START_CLOCK, {"job": job.orchestration_id, "total": plan.total_s})
 
 
 def plan_of(conn: Connection, workflow_id: str) -> Plan:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from workflows import failpoints
 from workflows.db.partitions import ensure_partitions
 from workflows.errors import Cancelled, DeadlineExceeded, WorkerLost
 from workflows.fleet import allocation, registry
-from workflows.jobs import admission, ending, events, failure, leases, store
+from workflows.jobs import admission, compensations, ending, events, failure, leases, store
 from workflows.jobs.states import JobState
 from workflows.policy import Policy
 from workflows.settings import Settings
@@ -40,12 +41,18 @@ class Sender:
     deliveries: Callable[[], None]
 
 
-def round_of(engine: Engine, settings: Settings, policy: Policy, sender: Sender) -> dict[str, int]:
-    """One round; how many rows each rule touched."""
+def round_of(
+    engine: Engine, settings: Settings, policy: Policy, sender: Sender, *, expire: bool = True
+) -> dict[str, int]:
+    """One round; how many rows each rule touched.
+
+    `expire` False spares leases that have run out: just after an outage of the database their keepers have not had
+    the chance to beat yet.
+    """
     if not sender.reachable():
         sender = Sender(reachable=lambda: False, canvas=_unsent, compensation=_unsent, deliveries=lambda: None)
     return {
-        "expired": _each(engine, "expired", _expired, lambda conn, row: _take_over(conn, row, settings), sender.canvas),
+        "expired": _expire(engine, settings, policy, sender) if expire else 0,
         "deadline": _each(engine, "deadline", _overdue, _time_out, sender.compensation),
         "cancelled": _each(engine, "cancelled", _cancelling, _cancel, sender.compensation),
         "woken": _each(engine, "woken", _due, _wake, sender.canvas),
@@ -70,14 +77,25 @@ def _each(engine: Engine, rule: str, select: Select, apply: Apply, publish: Call
         found = select(conn) if held else []
     touched = 0
     for key in found:
-        with engine.begin() as conn:
-            orchestration_id = apply(conn, key)
+        orchestration_id = _one(engine, rule, key, apply)
         failpoints.hit("in_reconciler_mid_batch")
         if orchestration_id is not None:
             log.info("reconciled", rule=rule, key=key, orchestration_id=orchestration_id)
             publish(orchestration_id)
             touched += 1
     return touched
+
+
+def _one(engine: Engine, rule: str, key: str, apply: Apply) -> str | None:
+    """One row in its own transaction. A row that breaks the rule is logged and left; the others go on."""
+    try:
+        with engine.begin() as conn:
+            return apply(conn, key)
+    except OperationalError:
+        raise  # the database is away: the round ends
+    except Exception:
+        log.exception("rule_broke", rule=rule, key=key)
+        return None
 
 
 def _keys(conn: Connection, query: str, **parameters: object) -> list[str]:
@@ -90,7 +108,14 @@ def _expired(conn: Connection) -> list[str]:
     )
 
 
-def _take_over(conn: Connection, step_id: str, settings: Settings) -> str | None:
+def _expire(engine: Engine, settings: Settings, policy: Policy, sender: Sender) -> int:
+    def take_over(conn: Connection, step_id: str) -> str | None:
+        return _take_over(conn, step_id, settings, policy)
+
+    return _each(engine, "expired", _expired, take_over, sender.canvas)
+
+
+def _take_over(conn: Connection, step_id: str, settings: Settings, policy: Policy) -> str | None:
     """An expired lease nobody renewed: the attempt is lost. The check is repeated under the job's lock."""
     step = store.step(conn, step_id)
     job = store.get(conn, step.orchestration_id, lock=True)
@@ -105,7 +130,8 @@ def _take_over(conn: Connection, step_id: str, settings: Settings) -> str | None
         return None
     plan = leases.plan_of(conn, step.workflow_id)
     error = WorkerLost(f"{step.name} lost its worker {step.lease_owner}")
-    decision = failure.decide(error, step, plan.retries, loss_limit=settings.loss_limit, jitter=_jitter)
+    retries = failure.allowed(plan.retries, policy)
+    decision = failure.decide(error, step, retries, loss_limit=settings.loss_limit, jitter=_jitter)
     failure.apply(conn, job, step, error, decision)
     return job.orchestration_id
 
@@ -120,10 +146,22 @@ def _overdue(conn: Connection) -> list[str]:
 
 def _time_out(conn: Connection, orchestration_id: str) -> str | None:
     job = store.get(conn, orchestration_id, lock=True)
-    if job.terminal or job.state is JobState.COMPENSATING:
+    if job.terminal or job.state is JobState.COMPENSATING or not _over(conn, orchestration_id):
         return None
     ending.end(conn, job, JobState.TIMED_OUT, DeadlineExceeded(f"the job did not end in time ({job.template})"))
     return orchestration_id
+
+
+def _over(conn: Connection, orchestration_id: str) -> bool:
+    """Whether the time is over now, under the lock: a re-planned job has got new time since it was selected."""
+    return bool(
+        conn.execute(
+            text("""
+            SELECT least(deadline_at, total_deadline_at) < clock_timestamp() FROM jobs WHERE orchestration_id = :job
+            """),
+            {"job": orchestration_id},
+        ).scalar_one()
+    )
 
 
 def _cancelling(conn: Connection) -> list[str]:
@@ -198,7 +236,8 @@ def _mark_published(conn: Connection, step_id: str) -> str | None:
     row = conn.execute(
         text("""
         UPDATE steps SET publishes = publishes + 1, dispatched_at = clock_timestamp()
-        WHERE id = :id AND state = 'ready' RETURNING orchestration_id
+        WHERE id = :id AND state = 'ready' AND dispatched_at < clock_timestamp() - interval '0.5 seconds'
+        RETURNING orchestration_id
         """),
         {"id": step_id},
     ).one_or_none()
@@ -227,9 +266,12 @@ def _compensating(conn: Connection) -> list[str]:
 
 
 def _finish(conn: Connection, orchestration_id: str) -> str | None:
-    """Nothing left to undo: the job ends here. Otherwise a maintenance worker is asked to go on."""
-    finished = ending.finish_if_compensated(conn, store.get(conn, orchestration_id, lock=True))
-    return None if finished else orchestration_id
+    """Undo here what is only rows; with nothing left the job ends. Otherwise a worker is asked to go on."""
+    job = store.get(conn, orchestration_id, lock=True)
+    allocation.release(conn, orchestration_id)
+    if ending.finish_if_compensated(conn, job) or not compensations.hand_out(conn, orchestration_id):
+        return None
+    return orchestration_id
 
 
 def _deliveries(engine: Engine, sender: Sender) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,6 +64,9 @@ class ObjectStream:
             yield from iter(lambda: self.body.read(BLOCK_BYTES), b"")
 
 
+OnBytes = Callable[[int], None]  # bytes moved since the last call
+
+
 class ObjectStore:
     """The bucket of the settings; reading methods take another bucket's name too."""
 
@@ -72,11 +75,15 @@ class ObjectStore:
         self._clients: dict[tuple[str, float], S3Client] = {}
         self._lock = threading.Lock()
 
-    def put_file(self, key: str, path: Path, *, content_type: str, sha256: str) -> StoredObject:
+    def put_file(
+        self, key: str, path: Path, *, content_type: str, sha256: str, on_bytes: OnBytes | None = None
+    ) -> StoredObject:
         """Upload a file and verify that the store has all of it. The sha256 is kept with the object."""
         extra = {"ContentType": content_type, "Metadata": {"sha256": sha256}}
         with failing_as_storage("write", key):
-            self._client().upload_file(str(path), self._settings.s3_bucket, key, ExtraArgs=extra, Config=TRANSFER)
+            self._client().upload_file(
+                str(path), self._settings.s3_bucket, key, ExtraArgs=extra, Config=TRANSFER, Callback=on_bytes
+            )
         stored = self.head(key)
         size = path.stat().st_size
         if stored is None or (stored.size_bytes, stored.sha256) != (size, sha256):
@@ -94,10 +101,10 @@ class ObjectStore:
                 raise
         return _stored(key, answer)
 
-    def get_file(self, key: str, path: Path) -> StoredObject:
+    def get_file(self, key: str, path: Path, *, on_bytes: OnBytes | None = None) -> StoredObject:
         """Download an object into the file `path`. Raises StorageFailed when it is missing, short or altered."""
         try:
-            return self._download(key, path)
+            return self._download(key, path, on_bytes or _unheard)
         except (StorageFailed, OSError):
             path.unlink(missing_ok=True)
             raise
@@ -180,7 +187,7 @@ class ObjectStore:
         with failing_as_storage("reach", self._settings.s3_bucket):
             self._client(timeout_s=timeout_s).head_bucket(Bucket=self._settings.s3_bucket)
 
-    def _download(self, key: str, path: Path) -> StoredObject:
+    def _download(self, key: str, path: Path, on_bytes: OnBytes) -> StoredObject:
         digest = hashlib.sha256()
         with self.open(key) as stream, path.open("wb") as file:
             if stream is None:
@@ -188,6 +195,7 @@ class ObjectStore:
             for block in stream.blocks():
                 digest.update(block)
                 file.write(block)
+                on_bytes(len(block))
             found, size = stream.object, file.tell()
         if size != found.size_bytes or found.sha256 not in {None, digest.hexdigest()}:
             raise StorageFailed(f"the object {key} is not what was written")
@@ -229,6 +237,10 @@ def _connect(settings: Settings, endpoint: str, timeout_s: float) -> S3Client:
         aws_secret_access_key=settings.aws_secret_access_key or None,
         config=config,
     )
+
+
+def _unheard(_: int) -> None:
+    """Nobody asked how the transfer goes."""
 
 
 @contextmanager

@@ -131,6 +131,7 @@ CREATE TABLE compensations (
     attempts INTEGER DEFAULT 0 NOT NULL,
     error TEXT,
     next_attempt_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    handed_at TIMESTAMP WITH TIME ZONE,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     done_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT compensations_pkey PRIMARY KEY (id),
