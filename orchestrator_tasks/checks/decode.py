@@ -136,7 +136,8 @@ def decodes(found: Measured, _: Timeline) -> Check:
 def not_black(found: Measured, timeline: Timeline) -> Check:
     """Where something should be seen, the picture is not black."""
     shown = [_window(layer, timeline) for layer in timeline.layers if _visible(layer)]
-    if any(colour.parse(timeline.fill_color)[:3]):
+    *fill, alpha = colour.parse(timeline.fill_color)
+    if any(fill) and alpha:
         shown.append((0.0, float(timeline.duration)))
     return _absent("not_black", found.black, shown, BLACK_S, "black")
 

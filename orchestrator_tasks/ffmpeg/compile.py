@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import ffmpeg
 
 from orchestrator_tasks.ffmpeg import audio, binary, containers, encoders, graph, images, raster, text
 from orchestrator_tasks.ffmpeg.command import RenderCommand, RenderWarning
+from orchestrator_tasks.ffmpeg.encoders import Finish
 from orchestrator_tasks.ffmpeg.geometry import Rect
 from orchestrator_tasks.ffmpeg.graph import Item
 from orchestrator_tasks.ffmpeg.inputs import InputFile, Inputs, Limits
@@ -58,8 +60,9 @@ def compile_timeline(
     if timeline.width:
         scene = graph.optimise(graph.build(timeline, media), without)
         composed = Composer(inputs=inputs, draw=lambda item: drawing.draw(item, scene.canvas)).compose(scene)
-        streams.append(encoders.finished(_scaled(composed, timeline), encoder.codec))
-        options |= encoders.video_options(encoder)
+        finish = Finish(alpha=scene.pix_fmt == "yuva420p", pixels=timeline.frames * prod(timeline.output_size))
+        streams.append(encoders.finished(_scaled(composed, timeline), encoder.codec, finish))
+        options |= encoders.video_options(encoder, alpha=finish.alpha)
     sound = audio.mix(timeline, inputs)
     if sound is not None:
         streams.append(sound)

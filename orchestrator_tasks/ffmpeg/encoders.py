@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +11,7 @@ import ffmpeg
 
 from workflows.errors import RenderFailed
 from workflows.planning.model import Encoder
+from workflows.spec.outputs import ONE_PALETTE_PIXELS
 
 AUDIO_BIT_RATE = "128k"
 _TIMESCALE_FROM = 10_000
@@ -104,39 +106,61 @@ ENCODERS: Mapping[str, Callable[[Encoder], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def video_options(encoder: Encoder) -> dict[str, Any]:
-    """Output options of the picture. Raises RenderFailed for a codec this build does not know."""
+# Of codecs that carry an alpha plane, what it takes to write one. libvpx has no hidden frames beside it.
+ALPHA: Mapping[str, dict[str, Any]] = {"vp9": {"pix_fmt": "yuva420p", "auto-alt-ref": 0}, "prores": {}, "png": {}}
+
+
+def video_options(encoder: Encoder, *, alpha: bool = False) -> dict[str, Any]:
+    """Output options of the picture, with an `alpha` plane where one is wanted.
+
+    Raises RenderFailed for a codec this build does not know.
+    """
     if encoder.codec not in ENCODERS:
         raise RenderFailed(f"No encoder for {encoder.codec!r}; known: {', '.join(sorted(ENCODERS))}.")
     # The graph delivers exactly the frames of the output; FFmpeg must neither drop nor repeat any.
-    return ENCODERS[encoder.codec](encoder) | {"fps_mode:v": "passthrough", "flags:v": "+bitexact"}
+    chosen = ENCODERS[encoder.codec](encoder) | (ALPHA.get(encoder.codec, {}) if alpha else {})
+    return chosen | {"fps_mode:v": "passthrough", "flags:v": "+bitexact"}
 
 
-def _palette(stream: Any) -> Any:
-    """The 256 colours that suit all frames best, and ordered dither, which stands still where the picture does."""
-    copies = _rgb(stream).filter_multi_output("split")
-    shown, colours = copies[0], copies[1].filter("palettegen", stats_mode="full", reserve_transparent=0)
-    return ffmpeg.filter([shown, colours], "paletteuse", dither="bayer", bayer_scale=5, diff_mode="rectangle")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """What the last filters look at: whether the picture has an alpha plane, and the pixels of all its frames."""
+
+    alpha: bool = False
+    pixels: int = 0
 
 
-def _rgb(stream: Any) -> Any:
+def _palette(stream: Any, finish: Finish) -> Any:
+    """256 colours, and ordered dither, which stands still where the picture does.
+
+    The colours that suit all frames are known after the last one, and all are kept until then. So only a short GIF
+    has one palette; in a longer one each frame has its own.
+    """
+    short = finish.pixels <= ONE_PALETTE_PIXELS
+    copies = _rgb(stream, finish).filter_multi_output("split")
+    colours = copies[1].filter("palettegen", stats_mode="full" if short else "single", reserve_transparent=0)
+    dither = {"dither": "bayer", "bayer_scale": 5, "diff_mode": "rectangle"} | ({} if short else {"new": 1})
+    return ffmpeg.filter([copies[0], colours], "paletteuse", **dither)
+
+
+def _rgb(stream: Any, finish: Finish) -> Any:
     """In 8-bit RGB, with the chroma interpolated rather than repeated, and named sRGB."""
     exact = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
-    stream = stream.filter("scale", flags=exact).filter("format", "rgb24")
+    stream = stream.filter("scale", flags=exact).filter("format", "rgba" if finish.alpha else "rgb24")
     return stream.filter("setparams", color_trc="iec61966-2-1", color_primaries="bt709")
 
 
-def _jfif(stream: Any) -> Any:
+def _jfif(stream: Any, _: Finish) -> Any:
     """As JPEG files are read: BT.601 in full range."""
     return stream.filter("format", pix_fmts="yuv420p", color_spaces="smpte170m", color_ranges="pc")
 
 
-FINISHES: Mapping[str, Callable[[Any], Any]] = {"gif": _palette, "png": _rgb, "jpeg": _jfif}
+FINISHES: Mapping[str, Callable[[Any, Finish], Any]] = {"gif": _palette, "png": _rgb, "jpeg": _jfif}
 
 
-def finished(stream: Any, codec: str) -> Any:
+def finished(stream: Any, codec: str, finish: Finish) -> Any:
     """The composed picture as the codec wants it; most take it as it is."""
-    return FINISHES[codec](stream) if codec in FINISHES else stream
+    return FINISHES[codec](stream, finish) if codec in FINISHES else stream
 
 
 def aac() -> dict[str, Any]:

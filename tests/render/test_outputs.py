@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from orchestrator_tasks.checks import structure
 from orchestrator_tasks.checks.decode import decode_checks
 from orchestrator_tasks.checks.model import failed
+from orchestrator_tasks.ffmpeg import binary
 from orchestrator_tasks.ffmpeg.command import RenderCommand
 from orchestrator_tasks.ffmpeg.containers import CONTAINERS
 from orchestrator_tasks.ffmpeg.encoders import ENCODERS
@@ -126,6 +128,39 @@ def test_a_mov_carries_an_alpha_plane(studio: Studio) -> None:
         assert frame.format.name.startswith("yuva444p")
 
 
+def see_through(**changes: Any) -> Timeline:
+    """The video for 5 frames of 10 in the left half, the logo over it and over nothing, half of it see-through."""
+    layers = (
+        layer("v", frames=5, box=box(0, 0, 160, 180), fit="fill"),
+        layer("logo", "image", frames=FRAMES, box=box(120, 20, 80, 80), opacity=0.5),
+    )
+    values: dict[str, Any] = {"frames": FRAMES, "frame_rate": Fraction(25), "fill_color": "#ff000000", "sounds": ()}
+    return timeline(*layers, **(values | changes))
+
+
+@pytest.mark.parametrize(("name", "decoder"), [("png", ""), ("mov", "prores"), ("webm", "libvpx-vp9")])
+def test_a_see_through_job_has_a_straight_alpha_plane(name: str, decoder: str, studio: Studio) -> None:
+    for n in (2, 7):
+        made = slice_timeline(see_through(), n, 1) if name == "png" else see_through()
+        out, report = studio.make(name, made)
+        assert failed(report.checks) == ()
+        rgba = rgba_of(out, decoder, 0 if name == "png" else n)
+        video, over_video, over_nothing, nothing = ((90, 40), (60, 140), (60, 180), (150, 280))
+        whole = 255 if n < 5 else 0  # the video ends after frame 4
+        assert abs(rgba[video][3] - whole) <= 2 and rgba[nothing][3] <= 2
+        assert abs(rgba[over_nothing][3] - 128) <= 3
+        assert np.abs(rgba[over_nothing][:3] - (10, 200, 30)).max() <= 10  # not darkened: straight
+        assert abs(rgba[over_video][3] - (255 if n < 5 else 128)) <= 3
+
+
+def rgba_of(path: Path, decoder: str, n: int) -> np.ndarray:
+    """Frame n by FFmpeg's command line, with the decoder that reads alpha planes."""
+    reader = ["-c:v", decoder] if decoder else []
+    argv = [str(binary.locate()), "-v", "error", *reader, "-i", str(path), "-pix_fmt", "rgba", "-f", "rawvideo", "-"]
+    raw = subprocess.run(argv, check=True, capture_output=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, 180, 320, 4)[n].astype(float)
+
+
 def test_a_gif_shows_every_frame_for_its_time_and_again(studio: Studio) -> None:
     quiet = scene(sounds=())
     out, report = studio.make("gif", quiet)
@@ -141,6 +176,19 @@ def test_a_gif_shows_every_frame_for_its_time_and_again(studio: Studio) -> None:
     once, _ = studio.make("gif", quiet, loop=False)
     with Image.open(once) as picture:
         assert "loop" not in picture.info
+
+
+def test_a_long_gif_does_not_keep_its_frames(studio: Studio) -> None:
+    """Of one palette for 100 million pixels, 400 MB would be kept."""
+    long = timeline(
+        layer("v", frames=480, box=box(0, 0, 640, 360)), width=640, height=360, frames=480, frame_rate=Fraction(25)
+    )
+    out, report = studio.make("gif", long)
+    assert failed(report.checks) == () and report.run.max_rss_bytes < 300_000_000
+    with Image.open(out) as picture:
+        picture.seek(4)
+        wanted = composite(long, studio.sources, 4)
+        assert np.abs(np.asarray(picture.convert("RGB")).astype(float) - wanted)[flat(wanted)].mean() <= 2
 
 
 @pytest.mark.parametrize(("name", "most"), [("png", 3), ("jpg", 12)])

@@ -61,6 +61,8 @@ def test_quality_is_the_codecs_own(name: str, quality: object, codec: str, prese
         ({"render_scale": 2}, "render_scale", "out_of_range"),
         ({"render_scale": "0.9%"}, "render_scale", "out_of_range"),
         ({"output_format": "png", "snapshot_time": 2, "duration": 2}, "snapshot_time", "out_of_range"),
+        ({"output_format": "mp4", "fill_color": "transparent"}, "fill_color", "invalid_value"),
+        ({"output_format": "gif", "fill_color": "#12345678"}, "fill_color", "invalid_value"),
         ({"output_format": "mp3"}, "output_format", "no_sound"),
         ({"output_format": "wav"}, "output_format", "no_sound"),
     ],
@@ -133,3 +135,9 @@ def test_a_still_within_a_fade_is_charged_for_its_one_frame() -> None:
     one = analyse(timeline, spec.quality).features
     assert one.decode_mpx == pytest.approx(1920 * 1080 / 1e6)
     assert one == analyse(replace(timeline, frames=1), spec.quality).features
+
+
+@pytest.mark.parametrize("name", ["webm", "mov", "png"])
+def test_what_has_an_alpha_plane_may_be_see_through(name: str) -> None:
+    assert load(job(text(), output_format=name, fill_color="transparent")).fill_color == "#00000000"
+    assert load(job(text(), output_format=name, fill_color="navy")).fill_color == "#000080"

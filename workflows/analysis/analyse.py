@@ -50,7 +50,7 @@ def _estimate(
         p50_s=p50,
         p90_s=p50 * coefficients.spread,
         cpu_s=sum(cpu.values()),
-        memory_bytes=memory_bytes(timeline, media),
+        memory_bytes=memory_bytes(timeline, media, quality.codec),
         disk_bytes=disk_bytes(timeline, media, quality.codec),
         parts=wall,
     )

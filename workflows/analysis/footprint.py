@@ -6,13 +6,17 @@ side, since reservations are made from it.
 
 from __future__ import annotations
 
+from math import prod
+
 from workflows.analysis.features import Media, on_canvas, source_size, text_area, visible
+from workflows.spec.outputs import ONE_PALETTE_PIXELS
 from workflows.spec.timeline import Layer, Timeline
 
 MIB = 1024**2
 BASE_BYTES = 128 * MIB  # the program, audio, queues between threads
 ENCODER_FRAMES = 60  # lookahead, references and threads of x264, in frames of 1.5 bytes a pixel
 DECODER_FRAMES = 16  # references and frame threads of one video decoder
+KEPT_BYTES = 4  # a pixel of a GIF that waits for its palette
 STILL_COPIES = 2  # RGBA, before and after scaling
 OUTPUT_BITS_PER_PIXEL = 0.25  # noisy pictures at CRF 21; the easy clip above needs 0.11
 # Of codecs that have no such CRF; an easy clip needed 10.5, 4.1, 11 and 0.9 bits.
@@ -24,9 +28,11 @@ SOURCE_BYTES_PER_S = 1_250_000  # 10 Mb/s, for sources not fetched yet
 STILL_BYTES = 4 * MIB
 
 
-def memory_bytes(timeline: Timeline, media: Media) -> int:
+def memory_bytes(timeline: Timeline, media: Media, codec: str = "h264") -> int:
     """Peak memory of the render."""
     encoder = timeline.width * timeline.height * 1.5 * ENCODER_FRAMES
+    if codec == "gif":
+        encoder += min(timeline.frames * prod(timeline.output_size), ONE_PALETTE_PIXELS) * KEPT_BYTES
     return int(BASE_BYTES + encoder + sum(_held(layer, timeline, media) for layer in visible(timeline, media)))
 
 

@@ -34,13 +34,3 @@ def color(value: Any) -> str:
     if len(text) == 4:
         text = "#" + "".join(digit * 2 for digit in text[1:])
     return text.removesuffix("ff") if len(text) == 9 else text
-
-
-def opaque_color(value: Any) -> str:
-    """A color without transparency, as `#rrggbb`: what lies behind everything."""
-    found = color(value)
-    if len(found) > 7:
-        raise rejected(
-            "invalid_value", f"{shown(value)} is transparent, and mp4 has no transparency.", f'Use "{found[:7]}".'
-        )
-    return found

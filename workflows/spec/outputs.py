@@ -23,6 +23,8 @@ from workflows.spec.words import listed
 GIF_CLOCK = 100  # a GIF counts hundredths of a second
 GIF_FASTEST = 25  # frames a second; browsers slow down what is near their own limit of 50
 
+ONE_PALETTE_PIXELS = 64_000_000  # of all frames of a GIF together: until its palette is known it keeps them all
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
@@ -32,14 +34,15 @@ class Output:
     codecs: tuple[str, ...] = ()
     picture: Literal["moving", "still", "none"] = "moving"
     sound: bool = True
+    alpha: bool = False  # whether the picture may be see-through
 
 
 OUTPUTS: Mapping[str, Output] = {
     "mp4": Output(content_type="video/mp4", codecs=("h264", "h265", "av1")),
-    "webm": Output(content_type="video/webm", codecs=("vp9",)),
-    "mov": Output(content_type="video/quicktime", codecs=("prores",)),
+    "webm": Output(content_type="video/webm", codecs=("vp9",), alpha=True),
+    "mov": Output(content_type="video/quicktime", codecs=("prores",), alpha=True),
     "gif": Output(content_type="image/gif", codecs=("gif",), sound=False),
-    "png": Output(content_type="image/png", codecs=("png",), picture="still", sound=False),
+    "png": Output(content_type="image/png", codecs=("png",), picture="still", sound=False, alpha=True),
     "jpg": Output(content_type="image/jpeg", codecs=("jpeg",), picture="still", sound=False),
     "mp3": Output(content_type="audio/mpeg", codecs=("mp3",), picture="none"),
     "wav": Output(content_type="audio/wav", codecs=("wav",), picture="none"),
@@ -70,9 +73,16 @@ def settle(data: Mapping[str, Any]) -> dict[str, Any]:
         if data[field] is not None and not of:
             fault = rejected("not_applicable", f'"{field}" does not apply to {name}.', "Remove it.")
             raise ValidationError({field: fault.messages})
+    _check_fill(data["fill_color"], name)
     settled = {"quality": _quality(data["quality"], name), "loop": data["loop"] is not False}
     rate = gif_rate(data["frame_rate"]) if name == "gif" else data["frame_rate"]
     return {**data, **settled, "frame_rate": rate, "snapshot_time": data["snapshot_time"] or Fraction(0)}
+
+
+def _check_fill(color: str, name: str) -> None:
+    if len(color) > len("#rrggbb") and not OUTPUTS[name].alpha:
+        words = f"{color} is see-through, and {name} has no transparency."
+        raise ValidationError({"fill_color": rejected("invalid_value", words, f'Use "{color[:7]}".').messages})
 
 
 def gif_rate(rate: Fraction) -> Fraction:

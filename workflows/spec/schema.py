@@ -14,7 +14,7 @@ from marshmallow import ValidationError, fields, validates_schema
 from workflows.errors import InvalidSpec
 from workflows.spec.addresses import address
 from workflows.spec.build import build
-from workflows.spec.colors import opaque_color
+from workflows.spec.colors import color
 from workflows.spec.elements import ELEMENT_SCHEMAS, identifier, schema_of
 from workflows.spec.faults import problem, problems, rejected, shown
 from workflows.spec.fields import Listed, Parsed, StrictSchema
@@ -90,7 +90,7 @@ class JobSchema(StrictSchema):
     height = Parsed(even(16, 7680), default=1080)
     frame_rate = Parsed(frame_rate, default=30)
     duration = Parsed(seconds(above_zero=True))
-    fill_color = Parsed(opaque_color, default="#000000")
+    fill_color = Parsed(color, default="#000000")
     elements = Listed(schema_of, least=1, most=MAX_ELEMENTS, required=True)
     priority = Parsed(word(("low", "normal", "high", "critical")), default="normal")
     quality = Parsed(quality, default="medium")
