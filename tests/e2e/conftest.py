@@ -38,11 +38,13 @@ def stack() -> Iterator[Service]:
         with running(data_dir, environ=environ) as started, urllib3.PoolManager(maxsize=32, retries=False) as http:
             yield from _service(data_dir, dict(started.ready), http)
     finally:
+        shutil.copytree(data_dir / "logs", "/tmp/e2elogs", dirs_exist_ok=True)
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
 def _service(data_dir: Path, note: dict[str, str], http: urllib3.PoolManager) -> Iterator[Service]:
-    engine = create_engine(note["database_url"].replace("postgresql://", "postgresql+psycopg://", 1))
+    url = note["database_url"].replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(url, pool_pre_ping=True)
     service = Service(
         note=note, data_dir=data_dir, engine=engine, http=http, store=ObjectStore(load({})), environ={}
     )  # fmt: skip
@@ -86,3 +88,8 @@ def clip(media: Media, library: Path) -> str:
 def picture(media: Media, library: Path) -> str:
     """The URL of a still: what a long render is made of cheaply."""
     return media.add("picture.png", footage.still(library / "picture.png", (640, 360), (200, 60, 30)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The look back comes after everything that was done to the stack."""
+    items.sort(key=lambda item: item.path.name == "test_afterwards.py")

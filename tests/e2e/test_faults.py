@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import sqlalchemy.exc
 import urllib3
 
 from tests.e2e import jobs
@@ -139,6 +140,25 @@ def test_with_the_broker_hung_a_job_is_accepted_at_once_and_runs_when_it_is_back
     finally:
         broker.send_signal(signal.SIGCONT)
     finished_once_of_many(stack, body)
+
+
+@pytest.mark.parametrize("part", ["postgres", "objectstore"])
+def test_a_part_killed_while_a_job_runs_costs_no_job(stack, picture, part):
+    body = jobs.long(picture, 45)
+    started(stack, body)
+    victim = stack.child(part)
+    victim.send_signal(signal.SIGKILL)
+    until(lambda: not alive(victim), f"{part} is dead")
+    until(lambda: stack.pid(part) != victim.pid, f"{part} is started again")
+    until(lambda: serves(stack), "the ledger answers", 60)
+    finished_once_of_many(stack, body)
+
+
+def serves(stack):
+    try:
+        return stack.call("GET", "/ready").status == 200 and stack.sql("SELECT 1")
+    except sqlalchemy.exc.OperationalError:
+        return False
 
 
 @pytest.fixture

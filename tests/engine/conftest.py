@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from tests.engine.hands import hands, library, media, own_runtime, receiver  # noqa: F401 - fixtures
 from workflows.analysis.model import Estimate
 from workflows.fleet.registry import NodeFacts, beat_worker, register_node
 from workflows.jobs import accept, leases, store
