@@ -34,3 +34,12 @@ def color(value: Any) -> str:
     if len(text) == 4:
         text = "#" + "".join(digit * 2 for digit in text[1:])
     return text.removesuffix("ff") if len(text) == 9 else text
+
+
+def opaque_color(value: Any) -> str:
+    """A color without transparency, as `#rrggbb`: what lies behind everything."""
+    found = color(value)
+    if len(found) > 7:
+        message = f"{shown(value)} is see-through, where nothing lies behind."
+        raise rejected("invalid_value", message, f'Use "{found[:7]}".')
+    return found

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from marshmallow import ValidationError
 
 from workflows.errors import InvalidSpec
+from workflows.spec.colors import opaque_color
 from workflows.spec.faults import problem, rejected
 from workflows.spec.model import JobSpec, Quality
 from workflows.spec.slices import slice_timeline
@@ -80,9 +81,12 @@ def settle(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_fill(color: str, name: str) -> None:
-    if len(color) > len("#rrggbb") and not OUTPUTS[name].alpha:
-        words = f"{color} is see-through, and {name} has no transparency."
-        raise ValidationError({"fill_color": rejected("invalid_value", words, f'Use "{color[:7]}".').messages})
+    if OUTPUTS[name].alpha:
+        return
+    try:
+        opaque_color(color)
+    except ValidationError as err:
+        raise ValidationError({"fill_color": err.messages}) from err
 
 
 def gif_rate(rate: Fraction) -> Fraction:
