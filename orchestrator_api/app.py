@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from orchestrator_api import envelope, errors, schemas
 from orchestrator_api.auth import needs
 from orchestrator_api.parts import EXTENSION, Parts
-from orchestrator_api.resources import documentation, fleet, health, jobs, orchestrate
+from orchestrator_api.resources import analyze, documentation, fleet, health, jobs, orchestrate, preview
 from orchestrator_api.waiting import Waiting
 from workflows import policy
 from workflows.access.keys import Remembered
@@ -23,7 +23,7 @@ from workflows.health import Checkup
 from workflows.settings import Settings
 from workflows.storage.objects import ObjectStore
 
-RESOURCES: Final = (orchestrate, jobs, fleet, health)
+RESOURCES: Final = (orchestrate, analyze, preview, jobs, fleet, health)
 POOL_SIZE: Final = 8  # connections of a process; requests hold one for milliseconds, waiters none
 POOL_OVERFLOW: Final = 8
 # Seconds; a broker that hangs costs four of these. Workers wait longer, as they must.

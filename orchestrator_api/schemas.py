@@ -79,6 +79,50 @@ class Queued(Schema):
     resource_allocation_id = _text("Its reservation, requested or granted.", "res_1234567890", required=True)
 
 
+class AnalyzedElement(Schema):
+    """Where and when one element plays."""
+
+    id = _text("The client's id, or ours.", "title")
+    type = _text("Its type.", "text")
+    track = _integer("Higher is in front.", 3)
+    frames = fields.List(fields.Integer(), metadata={"description": "Its first frame, and the one after its last."})
+    seconds = fields.List(fields.Float(), metadata={"description": "The same in seconds."})
+    box = fields.List(
+        fields.Integer(), allow_none=True, metadata={"description": "x, y, width, height in pixels; null for sound."}
+    )
+    sound = fields.Boolean(metadata={"description": "Whether it is heard."})
+    assumed = fields.Boolean(metadata={"description": "Whether its source's length or size is assumed, not known."})
+
+
+class Analyzed(Schema):
+    """What would become of a job."""
+
+    output_format = _text("What would be made.", "mp4")
+    width = _integer("Pixels.", 1920)
+    height = _integer("Pixels.", 1080)
+    frame_rate = _text("Frames a second, exactly.", "30000/1001")
+    frames = _integer("Length in frames.", 300)
+    duration_s = _number("Length in seconds.", 10.0)
+    elements = fields.List(
+        fields.Nested(AnalyzedElement), metadata={"description": "In paint order, back first; sound by its track."}
+    )
+    assumed = fields.List(
+        fields.String(), metadata={"description": "Elements whose source's length or size is assumed until it is read."}
+    )
+    complexity = _number("0 to 1.", 0.31)
+    complexity_parts = _object("The complexity as a sum of named parts.")
+    p50_s = _number("Seconds the render should take.", 5.1)
+    p90_s = _number("Seconds nine renders in ten should take at most.", 9.2)
+    estimate_parts_s = _object("p50_s as a sum of named parts.")
+    need = _object("What it would reserve on a node: threads, memory_bytes, disk_bytes.")
+    template = _text("The workflow template.", "quick_sync")
+    reason = _text("Why this one.", "Rendering should take 5.1 s …")
+    runner_up = fields.String(allow_none=True, metadata={"description": "The template that comes next."})
+    flips_when = _text("What would make it the other.", "It would be balanced_async above 30 s predicted.")
+    total_s = _integer("Seconds the workflow may take.", 60)
+    steps = fields.List(_object("Of the plan, in order: {name, queue, after, time_limit_s}."))
+
+
 class Status(Schema):
     """How far a job is."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from workflows.analysis.analyse import analyse
@@ -12,6 +12,7 @@ from workflows.analysis.predict import Coefficients
 from workflows.planning.model import Graph, Plan
 from workflows.spec.media import MediaInfo
 from workflows.spec.model import Element, JobSpec
+from workflows.spec.outputs import MOST_CRF, made
 from workflows.spec.schema import load
 from workflows.spec.timeline import Layer, Sound, Timeline, resolve
 from workflows.templates import TEMPLATES
@@ -30,22 +31,33 @@ class Explanation:
     graph: Graph
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON form, with one entry an element."""
+        """JSON form, with one entry an element: in paint order, back first."""
         return {
-            "elements": [_row(element, self) for element in self.spec.elements],
+            "output_format": self.spec.output_format,
+            "width": self.timeline.width,
+            "height": self.timeline.height,
+            "frame_rate": str(self.timeline.frame_rate),
             "frames": self.timeline.frames,
             "duration_s": float(self.timeline.duration),
+            "elements": sorted(
+                (_row(element, self) for element in self.spec.elements), key=lambda row: (row["track"], row["frames"])
+            ),
             "assumed": list(self.timeline.assumed),
             "complexity": self.analysis.complexity,
             "complexity_parts": self.analysis.complexity_parts,
             "estimate_parts_s": self.analysis.estimate.parts,
             "p50_s": self.analysis.estimate.p50_s,
             "p90_s": self.analysis.estimate.p90_s,
+            "need": asdict(self.plan.need),
             "template": self.plan.template,
             "reason": self.plan.choice.reason,
             "runner_up": self.plan.choice.runner_up,
             "flips_when": self.plan.choice.flips_when,
-            "steps": [{"name": step.name, "queue": step.queue, "after": list(step.after)} for step in self.graph.steps],
+            "total_s": self.plan.total_s,
+            "steps": [
+                {"name": step.name, "queue": step.queue, "after": list(step.after), "time_limit_s": step.time_limit_s}
+                for step in self.graph.steps
+            ],
         }
 
 
@@ -59,8 +71,9 @@ def explain(
     """Every stage of the job in `body`. Raises what submitting it would: InvalidSpec, or SourceCorrupt with `media`."""
     spec = load(body)
     timeline = resolve(spec, media or {})
-    analysis = analyse(timeline, spec.quality, coefficients, threads, media)
-    plan = make_plan(spec, timeline, analysis, choose(spec, analysis), threads)
+    rendered = made(spec, timeline)
+    analysis = analyse(rendered, spec.quality, coefficients, threads, media)
+    plan = make_plan(spec, rendered, analysis, choose(spec, analysis), threads)
     graph = TEMPLATES[plan.template].graph(plan)
     return Explanation(spec=spec, timeline=timeline, analysis=analysis, plan=plan, graph=graph)
 
@@ -81,6 +94,7 @@ def _row(element: Element, explanation: Explanation) -> dict[str, Any]:
         "type": element.type,
         "track": element.track,
         "frames": [start, end],
+        "seconds": [float(edge / timeline.frame_rate) for edge in (start, end)],
         "box": [layer.box.x, layer.box.y, layer.box.width, layer.box.height] if layer else None,
         "sound": sound is not None,
         "assumed": element.id in timeline.assumed,
@@ -100,7 +114,8 @@ def _spec(explanation: Explanation) -> Iterator[str]:
     spec = explanation.spec
     yield f"SPEC      {spec.output_format}, {spec.width}x{spec.height}, {spec.frame_rate} frames a second"
     quality = spec.quality
-    yield f"          {len(spec.elements)} elements, {quality.codec} {quality.preset} CRF {quality.crf}"
+    grade = f" {quality.preset} CRF {quality.crf}" if quality.codec in MOST_CRF else ""
+    yield f"          {len(spec.elements)} elements, {quality.codec}{grade}"
     yield f"          priority {spec.priority}, mode {spec.mode}, workflow {spec.workflow}"
 
 

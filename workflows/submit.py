@@ -30,6 +30,7 @@ from workflows.planning.model import Plan
 from workflows.policy import Policy
 from workflows.settings import Settings
 from workflows.spec.model import JobSpec
+from workflows.spec.outputs import made
 from workflows.spec.schema import canonical_hash, load
 from workflows.spec.timeline import resolve
 from workflows.templates import TEMPLATES
@@ -82,7 +83,7 @@ def _request(  # noqa: PLR0917 - one caller, above
     key: str | None,
 ) -> Request:
     coefficients, threads = fleet_of(conn, settings)
-    timeline = resolve(spec, {})
+    timeline = made(spec, resolve(spec, {}))
     analysis = analyse(timeline, spec.quality, coefficients, threads)
     plan = make_plan(spec, timeline, analysis, choose(spec, analysis), threads)
     return Request(

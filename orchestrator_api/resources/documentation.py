@@ -77,7 +77,11 @@ def document() -> dict[str, Any]:
             operation["operationId"] = rule.endpoint.rpartition(".")[2]
             operation["x-needs"] = role
             operation["security"] = [] if role == OPEN else [{"bearer": []}, {"apiKey": []}]
-    _describe_submission(found["paths"]["/api/v1/orchestrate"]["post"])
+    for address in ("orchestrate", "analyze"):
+        _describe_job(found["paths"][f"/api/v1/{address}"]["post"], ["elements"], EXAMPLE)
+    moment = {"job": EXAMPLE, "time": 2.5, "max_width": 640}
+    _describe_job(found["paths"]["/api/v1/preview"]["post"], ["job"], moment)
+    _describe_key(found["paths"]["/api/v1/orchestrate"]["post"])
     return found
 
 
@@ -108,11 +112,14 @@ def _operations(found: dict[str, Any], rule: str, methods: set[str]) -> list[dic
     return [operation for method, operation in path.items() if method.upper() in methods]
 
 
-def _describe_submission(operation: dict[str, Any]) -> None:
+def _describe_job(operation: dict[str, Any], required: list[str], example: dict[str, Any]) -> None:
     operation["requestBody"] = {
         "required": True,
-        "content": {"application/json": {"schema": {"type": "object", "required": ["elements"]}, "example": EXAMPLE}},
+        "content": {"application/json": {"schema": {"type": "object", "required": required}, "example": example}},
     }
+
+
+def _describe_key(operation: dict[str, Any]) -> None:
     operation.setdefault("parameters", []).append(
         {
             "name": "Idempotency-Key",

@@ -16,6 +16,7 @@ import ffmpeg
 from orchestrator_tasks.checks.model import Check
 from orchestrator_tasks.ffmpeg import binary, colour
 from orchestrator_tasks.ffmpeg.command import Command
+from orchestrator_tasks.ffmpeg.containers import CONTAINERS
 from orchestrator_tasks.ffmpeg.inputs import Limits
 from orchestrator_tasks.ffmpeg.progress import Progress
 from orchestrator_tasks.ffmpeg.run import run
@@ -67,9 +68,12 @@ def measure(
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], str | None] = lambda: None,
 ) -> Measured:
-    """Decode all of `path` once."""
+    """Decode all of `path` once; its suffix names its format."""
     command = Command(
-        argv=_argv(path, program, sound=bool(timeline.sounds)), frames=timeline.frames, inputs=(), limits=Limits()
+        argv=_argv(path, program, picture=timeline.width > 0, sound=bool(timeline.sounds)),
+        frames=timeline.frames,
+        inputs=(),
+        limits=Limits(),
     )
     try:
         report = run(command, on_progress=on_progress, should_stop=should_stop, keep_lines=_KEPT_LINES)
@@ -80,10 +84,13 @@ def measure(
     return replace(_read(report.stderr_tail, float(timeline.duration)), errors=_errors(report.stderr_tail))
 
 
-def _argv(path: Path, program: Path, *, sound: bool) -> tuple[str, ...]:
-    source = ffmpeg.input(f"file:{path.absolute()}", f="mov", protocol_whitelist="file", err_detect="explode")
-    picture = source["V:0"].filter("blackdetect", d=BLACK_S, pix_th=0.08).filter("freezedetect", n="-60dB", d=FREEZE_S)
-    streams = [picture]
+def _argv(path: Path, program: Path, *, picture: bool, sound: bool) -> tuple[str, ...]:
+    demuxer = CONTAINERS[path.suffix.removeprefix(".")].demuxer
+    source = ffmpeg.input(f"file:{path.absolute()}", f=demuxer, protocol_whitelist="file", err_detect="explode")
+    streams = []
+    if picture:
+        seen = source["V:0"].filter("blackdetect", d=BLACK_S, pix_th=0.08)
+        streams.append(seen.filter("freezedetect", n="-60dB", d=FREEZE_S))
     if sound:
         heard = source["a:0"].filter("silencedetect", n="-60dB", d=SILENCE_S)
         streams.append(heard.filter("ebur128", peak="true", framelog="quiet"))
@@ -129,7 +136,8 @@ def decodes(found: Measured, _: Timeline) -> Check:
 def not_black(found: Measured, timeline: Timeline) -> Check:
     """Where something should be seen, the picture is not black."""
     shown = [_window(layer, timeline) for layer in timeline.layers if _visible(layer)]
-    if any(colour.parse(timeline.fill_color)[:3]):
+    *fill, alpha = colour.parse(timeline.fill_color)
+    if any(fill) and alpha:
         shown.append((0.0, float(timeline.duration)))
     return _absent("not_black", found.black, shown, BLACK_S, "black")
 

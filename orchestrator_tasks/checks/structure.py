@@ -8,10 +8,10 @@ from typing import Any
 from orchestrator_tasks.checks.model import Check
 from orchestrator_tasks.ffmpeg import inspection
 from orchestrator_tasks.ffmpeg.command import RenderCommand
+from orchestrator_tasks.ffmpeg.containers import CONTAINERS
 from orchestrator_tasks.ffmpeg.inspection import InspectLimits
 from workflows.errors import SourceError
-
-AAC_FRAME_S = Fraction(1024, 48_000)
+from workflows.spec.outputs import OUTPUTS
 
 
 def check(command: RenderCommand) -> tuple[Check, ...]:
@@ -28,7 +28,7 @@ def compare(command: RenderCommand, streams: list[dict[str, Any]]) -> tuple[Chec
     """The expected against the counted streams."""
     video = [stream for stream in streams if stream["type"] == "video"]
     audio = [stream for stream in streams if stream["type"] == "audio"]
-    wanted = (1, int(command.has_audio))
+    wanted = (int(command.width > 0), int(command.has_audio))
     layout = Check(
         name="streams",
         ok=(len(video), len(audio)) == wanted and len(streams) == sum(wanted),
@@ -36,27 +36,43 @@ def compare(command: RenderCommand, streams: list[dict[str, Any]]) -> tuple[Chec
     )
     if not layout.ok:
         return (layout,)
-    return (layout, *_picture(command, video[0]), *(_sound(command, video[0], stream) for stream in audio))
+    seen = (check for stream in video for check in _picture(command, stream))
+    end = Fraction(video[0]["end"] or 0) if video else command.duration
+    return (layout, *seen, *(_sound(command, end, stream) for stream in audio))
 
 
 def _picture(command: RenderCommand, stream: dict[str, Any]) -> tuple[Check, ...]:
     rate = Fraction(stream["rate"] or 0)
     start, end = Fraction(stream["start"] or 0), Fraction(stream["end"] or 0)
     size = (stream["width"], stream["height"])
-    return (
+    whole = (
         _equal("frames", stream["packets"], command.frames),
-        _equal("frame_rate", rate, command.frame_rate),
-        _equal("start", start, Fraction(0)),
-        _equal("duration", end - start, command.duration),
         _equal("size", size, (command.width, command.height)),
+    )
+    if OUTPUTS[command.output_format].picture == "still":
+        return whole
+    clock = CONTAINERS[command.output_format].clock_s
+    return (
+        *whole,
+        _near("frame_rate", 1 / rate if rate else Fraction(0), 1 / command.frame_rate, clock / max(1, command.frames)),
+        _near("start", start, Fraction(0), clock),
+        _near("duration", end - start, command.duration, 2 * clock),
     )
 
 
-def _sound(command: RenderCommand, picture: dict[str, Any], stream: dict[str, Any]) -> Check:
-    apart = abs(Fraction(stream["end"] or 0) - Fraction(picture["end"] or 0))
+def _near(name: str, found: Fraction, wanted: Fraction, slack: Fraction) -> Check:
+    """In seconds. A clock that is exact leaves no slack."""
+    words = f"found {found} s, wanted {wanted} s"
+    return Check(
+        name=name, ok=abs(found - wanted) <= slack, detail=words + (f", {slack} s apart at most" if slack else "")
+    )
+
+
+def _sound(command: RenderCommand, picture_end: Fraction, stream: dict[str, Any]) -> Check:
+    apart = abs(Fraction(stream["end"] or 0) - picture_end)
     return Check(
         name="sound_end",
-        ok=apart <= AAC_FRAME_S,
+        ok=apart <= CONTAINERS[command.output_format].sound_frame_s,
         detail=f"sound ends {float(apart) * 1000:.1f} ms from the picture's end",
     )
 

@@ -22,7 +22,7 @@ PREROLL_S = Fraction(1, 2)
 
 def mix(timeline: Timeline, inputs: Inputs) -> Any | None:
     """The mixed stream, as long as the picture; None when nothing is to be heard."""
-    audible = [sound for sound in timeline.sounds if sound.volume > 0 and 0 <= sound.start < timeline.duration]
+    audible = [sound for sound in timeline.sounds if sound.volume > 0 and _in_time(sound, timeline)]
     if not audible:
         return None
     parts = [_part(sound, inputs) for sound in audible]
@@ -31,30 +31,38 @@ def mix(timeline: Timeline, inputs: Inputs) -> Any | None:
     return mixed.filter("apad", whole_len=total).filter("atrim", end_sample=total)
 
 
+def _in_time(sound: Sound, timeline: Timeline) -> bool:
+    return sound.start < timeline.duration and sound.start + sound.duration > 0
+
+
 def samples(seconds: Fraction) -> int:
     """A time on the sample grid."""
     return round(seconds * RATE)
 
 
 def _part(sound: Sound, inputs: Inputs) -> Any:
-    """One sound, cut, faded and moved to its place."""
-    stream, skipped = _opened(sound, inputs)
+    """One sound, cut, faded and moved to its place. Of one that began before, only what is left."""
+    delay = samples(sound.start)
+    past = max(0, -delay)
+    stream, skipped = _opened(sound, inputs, past)
     length = samples(sound.duration)
     stream = stream.filter("aresample", RATE, **{"async": 1, "first_pts": 0})
     stream = _stereo(stream, _channels(sound, inputs))
-    stream = stream.filter("atrim", start_sample=skipped, end_sample=skipped + length).filter("asetpts", "N/SR/TB")
-    stream = _shaped(stream, sound, length)
-    delay = samples(sound.start)
+    stream = stream.filter("atrim", start_sample=skipped, end_sample=skipped + length - past)
+    stream = _shaped(stream.filter("asetpts", f"(N+{past})/SR/TB" if past else "N/SR/TB"), sound, length)
+    if past:
+        return stream.filter("asetpts", "N/SR/TB")
     return stream.filter("adelay", f"{delay}S", all=1) if delay else stream
 
 
-def _opened(sound: Sound, inputs: Inputs) -> tuple[Any, int]:
-    """The source's sound, and how many samples of it come before the first wanted one."""
+def _opened(sound: Sound, inputs: Inputs, past: int) -> tuple[Any, int]:
+    """The source's sound, and how many samples of it come before the first wanted one, which is sample `past`."""
     shared = inputs.shared.get((sound.source, round(sound.start * inputs.rate)))
     if shared is not None and sound.trim_start == 0:
         return shared["a:0"], 0
-    seek = max(Fraction(0), sound.trim_start - PREROLL_S)
-    return inputs.read(sound.source, seek, vn=None)["a:0"], samples(sound.trim_start - seek)
+    first = sound.trim_start + Fraction(past, RATE)
+    seek = max(Fraction(0), first - PREROLL_S)
+    return inputs.read(sound.source, seek, vn=None)["a:0"], samples(first - seek)
 
 
 def _channels(sound: Sound, inputs: Inputs) -> int:

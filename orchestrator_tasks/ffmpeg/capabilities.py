@@ -14,8 +14,10 @@ from workflows.errors import Unavailable
 
 # What a plan may ask for, and the FFmpeg encoder that stands for it.
 TRIALS = {
-    "h264": "libx264", "hevc": "libx265", "h264_nvenc": "h264_nvenc", "hevc_nvenc": "hevc_nvenc", "aac": "aac",
+    "h264": "libx264", "h265": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9", "prores": "prores_ks",
+    "h264_nvenc": "h264_nvenc", "h265_nvenc": "hevc_nvenc", "aac": "aac", "opus": "libopus", "mp3": "libmp3lame",
 }  # fmt: skip
+SOUNDS = frozenset({"aac", "libopus", "libmp3lame"})
 _TRIAL_S = 20
 WIDTH, HEIGHT = 1280, 720
 _MPX = WIDTH * HEIGHT / 1_000_000
@@ -56,8 +58,8 @@ def discover(setting: str = "") -> Capabilities:
 @cache
 def can_encode(program: Path, encoder: str) -> bool:
     """Whether a tiny encode works: a listed encoder may still lack its device or driver."""
-    source = "anullsrc=d=0.1" if encoder == "aac" else "color=black:s=256x256:r=10:d=0.2"
-    kind = "a" if encoder == "aac" else "v"
+    source = "anullsrc=d=0.1" if encoder in SOUNDS else "color=black:s=256x256:r=10:d=0.2"
+    kind = "a" if encoder in SOUNDS else "v"
     try:
         _cpu_s(program, ["-f", "lavfi", "-i", source, f"-c:{kind}", encoder, "-f", "null", "-"])
     except Unavailable:

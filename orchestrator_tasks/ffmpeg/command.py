@@ -30,13 +30,14 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderCommand(Command):
-    """A command that renders a timeline."""
+    """A command that renders a timeline. Without a picture width and height are 0."""
 
     out: Path
     frame_rate: Fraction
     width: int
     height: int
     has_audio: bool
+    output_format: str = "mp4"
     warnings: tuple[RenderWarning, ...]
 
     @property

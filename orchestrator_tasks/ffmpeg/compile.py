@@ -7,15 +7,16 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import ffmpeg
 
-from orchestrator_tasks.ffmpeg import audio, binary, encoders, graph, images, raster, text
+from orchestrator_tasks.ffmpeg import audio, binary, containers, encoders, graph, images, raster, text
 from orchestrator_tasks.ffmpeg.command import RenderCommand, RenderWarning
+from orchestrator_tasks.ffmpeg.encoders import Finish
 from orchestrator_tasks.ffmpeg.geometry import Rect
 from orchestrator_tasks.ffmpeg.graph import Item
 from orchestrator_tasks.ffmpeg.inputs import InputFile, Inputs, Limits
@@ -26,7 +27,7 @@ from workflows.planning.model import Encoder
 from workflows.spec.media import MediaInfo
 from workflows.spec.timeline import Timeline
 
-COMPILER = "1"  # changes when the same timeline may give other pixels: part of cache keys
+COMPILER = "2"  # changes when the same timeline may give other pixels: part of cache keys
 _LONGEST_ARGUMENT = 100_000  # Linux takes 131 071 bytes
 _DEEP_GRAPH = 50_000  # ffmpeg-python walks the graph by recursion, one call a filter
 
@@ -42,8 +43,10 @@ def compile_timeline(
     program: Path | None = None,
     limits: Limits | None = None,
     without: Collection[str] = (),
+    output_format: str = "mp4",
+    loop: bool = True,
 ) -> RenderCommand:
-    """The command that renders `timeline` into `out`, an mp4.
+    """The command that renders `timeline` into `out`, a file of `output_format`; `loop` is for a gif.
 
     `media` and `files` are by source URL; rasters and links are written into `workspace`. `without` names graph passes
     to leave out. Raises FontMissing and the source errors.
@@ -53,19 +56,27 @@ def compile_timeline(
         workspace=workspace, rate=timeline.frame_rate, threads=encoder.threads, limits=limits, media=media, files=files
     )
     drawing = Drawing(files=files, limits=limits)
-    scene = graph.optimise(graph.build(timeline, media), without)
-    streams = [Composer(inputs=inputs, draw=lambda item: drawing.draw(item, scene.canvas)).compose(scene)]
+    streams, options = [], containers.options(output_format, timeline.frame_rate, loop=loop)
+    if timeline.width:
+        scene = graph.optimise(graph.build(timeline, media), without)
+        composed = Composer(inputs=inputs, draw=lambda item: drawing.draw(item, scene.canvas)).compose(scene)
+        finish = Finish(alpha=scene.pix_fmt == "yuva420p", pixels=timeline.frames * prod(timeline.output_size))
+        streams.append(encoders.finished(_scaled(composed, timeline), encoder.codec, finish))
+        options |= encoders.video_options(encoder, alpha=finish.alpha)
     sound = audio.mix(timeline, inputs)
     if sound is not None:
         streams.append(sound)
-    arguments = _arguments(streams, out, encoder, timeline.frame_rate)
+        options |= containers.CONTAINERS[output_format].sound()
+    arguments = _arguments(streams, out, options)
+    width, height = timeline.output_size
     return RenderCommand(
         argv=(str(program or binary.locate()), *_global_options(limits), *_spilled(arguments, workspace)),
         out=out,
         frames=timeline.frames,
         frame_rate=timeline.frame_rate,
-        width=timeline.width,
-        height=timeline.height,
+        width=width,
+        height=height,
+        output_format=output_format,
         has_audio=sound is not None,
         inputs=_numbered(arguments, inputs.added),
         warnings=tuple(drawing.warnings),
@@ -111,14 +122,16 @@ def _global_options(limits: Limits) -> list[str]:
     return [*quiet, "-progress", "pipe:1", "-stats_period", "0.25", "-max_alloc", str(limits.max_alloc_bytes), "-y"]
 
 
-def _arguments(streams: Sequence[Any], out: Path, encoder: Encoder, rate: Fraction) -> list[str]:
-    options = encoders.video_options(encoder, rate)
-    if len(streams) > 1:
-        options |= encoders.audio_options()
-    # No -frames:v or -t: the graph ends picture and sound itself, to the frame and the sample; -frames:v cuts sound.
-    container = {"f": "mp4", "movflags": "+faststart", "map_metadata": -1, "fflags": "+bitexact"}
+def _scaled(stream: Any, timeline: Timeline) -> Any:
+    if timeline.scale == 1:
+        return stream
+    width, height = timeline.output_size
+    return stream.filter("scale", width, height, flags="bicubic")
+
+
+def _arguments(streams: Sequence[Any], out: Path, options: Mapping[str, Any]) -> list[str]:
     with _deep_recursion():
-        return list(ffmpeg.get_args(ffmpeg.output(*streams, f"file:{out}", **options, **container)))
+        return list(ffmpeg.get_args(ffmpeg.output(*streams, f"file:{out}", **options)))
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from workflows.spec.media import MediaInfo
 from workflows.spec.model import TextStyle
 from workflows.spec.timeline import Layer, Timeline
 
+BLACK = (0, 0, 0, 255)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
@@ -84,6 +86,11 @@ class Scene:
     fill_color: str
     back: tuple[Span, ...]
     items: tuple[Item, ...]
+
+    @property
+    def pix_fmt(self) -> str:
+        """What the back is made of: with an alpha plane where the fill colour is see-through."""
+        return "yuv420p" if colour.parse(self.fill_color)[3] == 255 else "yuva420p"
 
 
 def build(timeline: Timeline, media: Mapping[str, MediaInfo]) -> Scene:
@@ -200,7 +207,7 @@ def _can_be_back(item: Item, scene: Scene) -> bool:
 def _fades_over_black(item: Item, scene: Scene) -> bool:
     """FFmpeg's fade to black needs no alpha plane; over black it looks the same as fading the opacity."""
     solid = replace(item, layer=replace(item.layer, fade_in=0, fade_out=0))
-    return item.layer.kind == "video" and hides(solid, scene.canvas) and colour.parse(scene.fill_color)[:3] == (0, 0, 0)
+    return item.layer.kind == "video" and hides(solid, scene.canvas) and colour.parse(scene.fill_color) == BLACK
 
 
 def overlaps(one: Item, other: Item) -> bool:

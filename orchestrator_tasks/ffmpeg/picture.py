@@ -60,19 +60,19 @@ class Composer:
         if span.item is None:
             return self._fill(span, scene)
         if span.item.layer.kind == "video":
-            clip = self._clip(span.item, "yuv420p")
+            clip = self._clip(span.item, scene.pix_fmt)
             return self._faded(clip, span.item, alpha=False)
         raster = self.draw(span.item)
         if raster is None or not raster.opaque:  # see-through after all: its header promised otherwise
             return self._over(self._fill(span, scene), replace(span.item, start=0))
-        return self._repeated(self._converted(raster, "yuv420p"), span.frames)
+        return self._repeated(self._converted(raster, scene.pix_fmt), span.frames)
 
     def _fill(self, span: Span, scene: Scene) -> Any:
         """The fill colour, from a raster of 2 x 2 pixels: converted once, like every other still."""
-        pixels = np.full((2, 2, 4), (*colour.parse(scene.fill_color)[:3], 255), np.uint8)
-        raster = Raster(rect=canvas(2, 2), pixels=pixels, opaque=True)
+        pixels = np.full((2, 2, 4), colour.parse(scene.fill_color), np.uint8)
+        raster = Raster(rect=canvas(2, 2), pixels=pixels, opaque=scene.pix_fmt == "yuv420p")
         flat = self.inputs.still(raster).filter("scale", scene.canvas.width, scene.canvas.height, flags="neighbor")
-        return self._repeated(flat.filter("format", pix_fmts="yuv420p", **colour.OUTPUT), span.frames)
+        return self._repeated(flat.filter("format", pix_fmts=scene.pix_fmt, **colour.OUTPUT), span.frames)
 
     def _repeated(self, stream: Any, frames: int) -> Any:
         return stream.filter("loop", loop=frames - 1, size=1).filter("setpts", "N")
@@ -119,6 +119,9 @@ class Composer:
             stream = stream.filter("setpts", f"PTS-{_micro(seek - opened)}")
             return stream.filter("fps", fps=self.rate, round="near", start_time=0)
         if grid:
+            if _ends_within(item.frames / self.rate, begin, video):
+                # fps would leave out a last frame that no output frame falls on, and then its predecessor is held.
+                stream = stream.filter("tpad", stop=1, stop_mode="clone")
             stream = stream.filter("setpts", _snapped(grid))
         late = begin - opened + TOLERANCE
         return stream.filter("setpts", f"PTS-({_micro(late)})").filter("fps", fps=self.rate, round="up", start_time=0)
@@ -201,6 +204,13 @@ def _begin(wanted: Fraction, media: MediaInfo, video: VideoStream) -> Fraction:
     if media.duration and video.frame_rate:
         return min(wanted, max(Fraction(0), media.duration - 2 / video.frame_rate))
     return wanted
+
+
+def _ends_within(seconds: Fraction, begin: Fraction, video: VideoStream) -> bool:
+    """Whether the source's last frame is reached in that time; True when its number is not known."""
+    if not video.frames or not video.frame_rate:
+        return True
+    return (begin + seconds) * video.frame_rate > video.frames - 1
 
 
 def _snapped(grid: Fraction) -> str:

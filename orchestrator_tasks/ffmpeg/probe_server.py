@@ -73,6 +73,8 @@ def look(path: Path, limits: dict[str, Any]) -> dict[str, Any]:
 
 def count(path: Path, limits: dict[str, Any]) -> dict[str, Any]:
     """Every stream of a file of our own making: packets, first and last times, rate, size."""
+    if _picture(path, limits) is not None:
+        return {"size_bytes": path.stat().st_size, **_counted_picture(path)}
     with _opened(path) as container:
         streams = [_counted(stream) for stream in container.streams]
         for packet in container.demux():
@@ -86,6 +88,20 @@ def count(path: Path, limits: dict[str, Any]) -> dict[str, Any]:
         starts, ends = seen.pop("starts"), seen.pop("ends")
         seen |= {"start": _text(min(starts, default=None)), "end": _text(max(ends, default=None))}
     return {"format": container.format.name, "size_bytes": path.stat().st_size, "streams": streams}
+
+
+def _counted_picture(path: Path) -> dict[str, Any]:
+    """A still, or a GIF with its frames' times, in the same words."""
+    with Image.open(path) as picture:
+        times = []
+        for index in range(getattr(picture, "n_frames", 1)):
+            picture.seek(index)
+            times.append(Fraction(int(picture.info.get("duration", 0)), 1000))
+        seconds = sum(times, Fraction(0))
+        stream = {"type": "video", "codec": (picture.format or "").lower(), "packets": len(times), "start": "0/1",
+                  "end": _text(seconds), "rate": _text(len(times) / seconds if seconds else None),
+                  "width": picture.width, "height": picture.height, "pix_fmt": picture.mode}  # fmt: skip
+    return {"format": stream["codec"], "streams": [stream]}
 
 
 def _counted(stream: Any) -> dict[str, Any]:

@@ -40,6 +40,8 @@ def render(
     out: Path,
     *,
     workspace: Path,
+    output_format: str = "mp4",
+    loop: bool = True,
     settings: Settings | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], str | None] = lambda: None,
@@ -47,7 +49,7 @@ def render(
     limit_s: float = 3600.0,
     nice: bool = False,
 ) -> RenderReport:
-    """Render `timeline` into `out` (mp4), and check the file's structure.
+    """Render `timeline` into `out`, a file of `output_format`, and check the file's structure.
 
     Raises what `compile_timeline` and `run` raise, and OutputWrong when the file is not what was asked for.
     """
@@ -60,6 +62,8 @@ def render(
         encoder,
         workspace,
         out=out,
+        output_format=output_format,
+        loop=loop,
         program=binary.locate(settings.ffmpeg),
         limits=Limits(max_pixels=settings.source_max_pixels),
     )

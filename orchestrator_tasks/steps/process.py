@@ -16,6 +16,7 @@ from workflows.db.patience import patiently
 from workflows.jobs import artifacts
 from workflows.spec.media import MediaInfo
 from workflows.spec.model import JobSpec
+from workflows.spec.outputs import OUTPUTS, made
 from workflows.spec.timeline import resolve
 from workflows.storage.keys import step_output_key
 
@@ -27,17 +28,19 @@ def run(ctx: Context) -> Outcome:
     spec = spec_of(ctx)
     files = files_of(ctx, spec)
     media = _media(ctx, spec, files)
-    out = ctx.scratch / "out.mp4"
+    out = ctx.scratch / f"out.{spec.output_format}"
 
     def on_progress(progress: Progress) -> None:
         ctx.lease.progress(progress.fraction * UPLOADING)
 
     report = render(
-        resolve(spec, media),
+        made(spec, resolve(spec, media)),
         media,
         files,
         ctx.claim.plan.encoder,
         out,
+        output_format=spec.output_format,
+        loop=spec.loop,
         workspace=ctx.scratch,
         settings=ctx.tools.settings,
         nice=ctx.claim.plan.template != "quick_sync",
@@ -48,7 +51,8 @@ def run(ctx: Context) -> Outcome:
     )
     ctx.lease.raise_if_stopped()
     failpoints.hit("after_encode_before_upload")
-    return Outcome(output={**_store(ctx, out), **_facts(report)})
+    content_type = OUTPUTS[spec.output_format].content_type
+    return Outcome(output={**_store(ctx, out, content_type), **_facts(report)})
 
 
 def _media(ctx: Context, spec: JobSpec, files: dict[str, Path]) -> dict[str, MediaInfo]:
@@ -61,7 +65,7 @@ def _media(ctx: Context, spec: JobSpec, files: dict[str, Path]) -> dict[str, Med
     return media
 
 
-def _store(ctx: Context, out: Path) -> dict[str, object]:
+def _store(ctx: Context, out: Path, content_type: str) -> dict[str, object]:
     with out.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     claim = ctx.claim
@@ -73,7 +77,7 @@ def _store(ctx: Context, out: Path) -> dict[str, object]:
             artifacts.stage(conn, claim, key, sha256=sha256, size_bytes=size)
 
     patiently(stage)
-    ctx.tools.store.put_file(key, out, content_type="video/mp4", sha256=sha256, on_bytes=lambda _: ctx.lease.alive())
+    ctx.tools.store.put_file(key, out, content_type=content_type, sha256=sha256, on_bytes=lambda _: ctx.lease.alive())
     failpoints.hit("after_upload_before_commit")
     return {"key": key, "sha256": sha256, "size_bytes": size}
 

@@ -9,18 +9,20 @@ from orchestrator_tasks.steps.sources import spec_of
 from orchestrator_tasks.task import Context, Outcome
 from workflows.errors import OutputWrong
 from workflows.spec.media import MediaInfo
+from workflows.spec.outputs import made
 from workflows.spec.timeline import resolve
 
 
 def run(ctx: Context) -> Outcome:
     """The output has every check. Raises OutputWrong when one that must hold does not."""
     stored = ctx.claim.outputs["process"]
-    path = ctx.scratch / "output.mp4"
+    spec = spec_of(ctx)
+    path = ctx.scratch / f"output.{spec.output_format}"
     ctx.tools.store.get_file(stored["key"], path, on_bytes=lambda _: ctx.lease.alive())
     media = {url: MediaInfo.from_dict(info) for url, info in ctx.claim.outputs["analyze"]["media"].items()}
     checks = decode_checks(
         path,
-        resolve(spec_of(ctx), media),
+        made(spec, resolve(spec, media)),
         settings=ctx.tools.settings,
         on_progress=lambda progress: ctx.lease.progress(progress.fraction),
         should_stop=ctx.lease.should_stop,

@@ -13,6 +13,7 @@ from workflows.analysis.model import Analysis
 from workflows.jobs import replan
 from workflows.spec.media import MediaInfo
 from workflows.spec.model import JobSpec
+from workflows.spec.outputs import made
 from workflows.spec.timeline import resolve
 from workflows.submit import fleet_of
 from workflows.templates import TEMPLATES
@@ -26,7 +27,7 @@ def replan_if_other_class(ctx: Context, spec: JobSpec, media: Mapping[str, Media
 
     A job is never moved to a lighter one: it has waited its turn already.
     """
-    timeline = resolve(spec, media)
+    timeline = made(spec, resolve(spec, media))
     with ctx.tools.engine.connect() as conn:
         coefficients, threads = fleet_of(conn, ctx.tools.settings)
     analysis = analyse(timeline, spec.quality, coefficients, threads, media=media)

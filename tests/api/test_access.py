@@ -26,6 +26,8 @@ MATRIX = {
     ("GET", "/api/v1/docs"): OPEN,
     ("GET", "/api/v1/health"): "viewer",
     ("POST", "/api/v1/orchestrate"): "submitter",
+    ("POST", "/api/v1/analyze"): "submitter",
+    ("POST", "/api/v1/preview"): "submitter",
     ("GET", "/api/v1/jobs"): "viewer",
     ("GET", "/api/v1/jobs/<name>"): "viewer",
     ("GET", "/api/v1/jobs/<name>/status"): "viewer",

@@ -44,6 +44,22 @@ def test_the_submission_shows_its_two_answers_and_the_briefs_example(unconnected
     assert [parameter["name"] for parameter in operation["parameters"]] == ["Idempotency-Key"]
 
 
+def test_the_analysis_takes_a_job_too(unconnected: Flask) -> None:
+    operation = unconnected.test_client().get("/api/v1/openapi.json").get_json()["paths"]["/api/v1/analyze"]["post"]
+    assert operation["requestBody"]["content"]["application/json"]["example"]["elements"]
+    assert operation["responses"]["200"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/Analyzed"
+    }
+    assert not operation.get("parameters")
+
+
+def test_the_preview_answers_with_a_picture(unconnected: Flask) -> None:
+    operation = unconnected.test_client().get("/api/v1/openapi.json").get_json()["paths"]["/api/v1/preview"]["post"]
+    assert set(operation["responses"]["200"]["content"]) == {"image/png"}
+    assert "202" in operation["responses"]
+    assert set(operation["requestBody"]["content"]["application/json"]["example"]) == {"job", "time", "max_width"}
+
+
 def test_errors_are_documented_as_problems(unconnected: Flask) -> None:
     document = unconnected.test_client().get("/api/v1/openapi.json").get_json()
     assert set(document["components"]["responses"]["DEFAULT_ERROR"]["content"]) == {"application/problem+json"}

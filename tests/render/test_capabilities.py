@@ -12,7 +12,7 @@ from workflows.errors import Unavailable
 
 def test_encoders_are_proven_by_a_trial() -> None:
     found = capabilities.discover()
-    assert {"h264", "aac"} <= set(found.encoders)
+    assert {"h264", "h265", "av1", "vp9", "prores", "aac", "opus", "mp3"} <= set(found.encoders)
     assert not capabilities.can_encode(binary.locate(), "no_such_encoder")
     assert found.fonts == {"Inter": hashlib.sha256(fonts.find("inter").file.read_bytes()).hexdigest()}
     assert found.ffmpeg and len(found.fingerprint) == 16

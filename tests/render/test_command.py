@@ -152,3 +152,46 @@ def test_an_unknown_codec_is_an_error(files: dict[str, Path], media: dict[str, M
     odd = Encoder(codec="mpeg1", preset="x", crf=1, threads=1)
     with pytest.raises(RenderFailed, match="h264"):
         compile_timeline(scene(), media, files, odd, tmp_path, out=tmp_path / "o.mp4")
+
+
+# What every other setting must leave as it is: the usual render, on which speed and cached results depend.
+USUAL = (
+    "-nostdin -hide_banner -loglevel repeat+level+error -nostats -progress pipe:1 -stats_period 0.25 "
+    "-max_alloc 1073741824 -y "
+    "-f mov -dn -format_whitelist mov -max_pixels 35651584 -max_streams 32 -protocol_whitelist file -sn -threads 2 "
+    "-i file:W/input-0.media "
+    "-f rawvideo -video_size 60x60 -format_whitelist rawvideo -framerate 30 -pixel_format rgba "
+    "-protocol_whitelist file -i file:W/raster-1.raw "
+    "-filter_complex [0:V:0]settb=1/1000000[s0];[s0]setpts=PTS-0[s1];[s1]fps=fps=30:round=near:start_time=0[s2];"
+    "[s2]scale=320:180:flags=bicubic[s3];[s3]setsar=1[s4];"
+    "[s4]format=color_ranges=tv:color_spaces=bt709:pix_fmts=yuv420p[s5];[s5]tpad=stop=-1:stop_mode=clone[s6];"
+    "[s6]trim=end_frame=40[s7];[s7]settb=1/30[s8];[s8]setpts=N[s9];"
+    "[1]format=color_ranges=tv:color_spaces=bt709:pix_fmts=yuva420p[s10];"
+    "[s10]setpts=0+if(lte(N\\,0)\\,N\\,N+39)[s11];[s11]setpts=PTS+0[s12];"
+    "[s9][s12]overlay=enable=between(t\\,-0.016667\\,1.316667):eof_action=repeat:x=20:y=100[s13];"
+    "[s13]setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv[s14];"
+    "[0:a:0]aresample=48000:async=1:first_pts=0[s15];[s15]aformat=channel_layouts=stereo:sample_fmts=fltp[s16];"
+    "[s16]atrim=end_sample=64000:start_sample=0[s17];[s17]asetpts=N/SR/TB[s18];[s18]apad=whole_len=64000[s19];"
+    "[s19]atrim=end_sample=64000[s20] "
+    "-map [s14] -map [s20] -f mp4 -b:a 128k -c:a aac -c:v libx264 -color_primaries bt709 -color_range tv "
+    "-color_trc bt709 -colorspace bt709 -crf 21 -fflags +bitexact -flags:a +bitexact -flags:v +bitexact "
+    "-fps_mode:v passthrough -map_metadata -1 -movflags +faststart -pix_fmt yuv420p -preset veryfast -threads:v 2 "
+    "-video_track_timescale 15360 file:W/o.mp4"
+)
+
+
+def test_the_usual_command_is_what_it_has_always_been(tmp_path: Path, settings: Settings) -> None:
+    import numpy as np
+
+    path = clip(tmp_path / "v.mp4", frames=40, sound=np.zeros((64000, 2))).path
+    Image.new("RGBA", (400, 400), (255, 0, 0, 200)).save(tmp_path / "logo.png")
+    files = {"v": path, "logo": tmp_path / "logo.png"}
+    media = {name: probe(each, sha256(each), settings=settings) for name, each in files.items()}
+    usual = timeline(
+        layer("v", frames=40),
+        layer("logo", "image", frames=40, box=box(20, 100, 60, 60), opacity=0.5),
+        sounds=(sound("v", duration=Fraction(4, 3)),),
+        frames=40,
+    )
+    argv = compile_timeline(usual, media, files, PLAIN, tmp_path, out=tmp_path / "o.mp4").argv
+    assert " ".join(argv[1:]).replace(str(tmp_path), "W") == USUAL

@@ -143,3 +143,14 @@ def test_the_same_input_gives_the_same_bytes(clips: dict[str, Clip], render: Ren
     one, other = render(scene, files, PLAIN), render(scene, files, PLAIN)
     assert one.path != other.path
     assert one.path.read_bytes() == other.path.read_bytes()
+
+
+@pytest.mark.parametrize("rate", [24, 25, 30, 50, NTSC], ids=str)
+def test_a_source_that_ends_holds_its_last_frame_even_if_no_output_frame_falls_on_it(
+    rate: Fraction, tmp_path: Path, render: Renderer
+) -> None:
+    source, rate = clip(tmp_path / "s.mp4", frames=20, rate=30, size=(160, 90)), Fraction(rate)
+    whole = layer("s", frames=14, trim_start=Fraction(1, 2), box=box(0, 0, 160, 90))
+    done = render(timeline(whole, width=160, height=90, frame_rate=rate, frames=14), {"s": source.path})
+    shown = [read_number(luma) for luma, _, _ in done.planes()]
+    assert shown == [min(19, floor((Fraction(1, 2) + n / rate + Fraction(1, 1000)) * 30)) for n in range(14)]

@@ -50,7 +50,10 @@ def test_the_json_form_has_the_same_facts() -> None:
     assert [rows[name]["frames"] for name in ("first", "second", "third")] == [[0, 90], [90, 165], [165, 255]]
     assert rows["music"]["frames"] == [0, 255]
     assert rows["caption"]["box"] == [0, 576, 1280, 144]
-    assert found["frames"] == 255
+    assert rows["second"]["seconds"] == pytest.approx([90 * 1001 / 30000, 165 * 1001 / 30000])
+    # Track 1 holds the pictures one after another, the caption lies over them, the music on the highest track.
+    assert [row["id"] for row in found["elements"]] == ["first", "second", "third", "caption", "music"]
+    assert (found["frames"], found["frame_rate"]) == (255, "30000/1001")
     assert found["template"] == "quick_sync"
     assert found["runner_up"] == "balanced_async"
     assert sum(found["estimate_parts_s"].values()) == pytest.approx(found["p50_s"])

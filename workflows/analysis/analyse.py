@@ -6,7 +6,7 @@ from workflows.analysis.complexity import complexity_parts
 from workflows.analysis.features import Media, features
 from workflows.analysis.footprint import disk_bytes, memory_bytes
 from workflows.analysis.model import Analysis, Estimate, Features
-from workflows.analysis.predict import Coefficients, cpu_parts
+from workflows.analysis.predict import Coefficients, cpu_parts, encode_cost
 from workflows.spec.model import Quality
 from workflows.spec.timeline import Timeline
 
@@ -24,7 +24,7 @@ def analyse(
     """
     known = media or {}
     counted = features(timeline, known)
-    parts = complexity_parts(counted, quality.preset)
+    parts = complexity_parts(counted, encode_cost(quality))
     return Analysis(
         features=counted,
         estimate=_estimate(
@@ -43,14 +43,14 @@ def analyse(
 def _estimate(
     counted: Features, *, timeline: Timeline, quality: Quality, coefficients: Coefficients, threads: int, media: Media
 ) -> Estimate:
-    cpu = cpu_parts(counted, quality.preset, coefficients)
+    cpu = cpu_parts(counted, encode_cost(quality), coefficients)
     wall = {name: seconds / coefficients.speed_up(threads) for name, seconds in cpu.items()}
     p50 = sum(wall.values())
     return Estimate(
         p50_s=p50,
         p90_s=p50 * coefficients.spread,
         cpu_s=sum(cpu.values()),
-        memory_bytes=memory_bytes(timeline, media),
-        disk_bytes=disk_bytes(timeline, media),
+        memory_bytes=memory_bytes(timeline, media, quality.codec),
+        disk_bytes=disk_bytes(timeline, media, quality.codec),
         parts=wall,
     )

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from workflows.analysis.model import Features
-from workflows.analysis.predict import PRESET_COST
 
 # Part -> (its share of the whole, the amount at which half of the share is reached).
 SCALE = {
     "pixels": (0.4, 20_000.0),  # Mpx encoded: about 5 min of 1080p30
     "layers": (0.2, 4.0),  # visible at once, beyond the first
     "decoding": (0.2, 30_000.0),  # Mpx decoded
-    "encoder": (0.1, 2.0),  # cost of the preset against veryfast
+    "encoder": (0.1, 2.0),  # cost of the codec and preset against x264's veryfast
     "sound": (0.1, 1_800.0),  # seconds of sound, summed
 }
 
 
-def complexity_parts(features: Features, preset: str) -> dict[str, float]:
-    """The parts by name; their sum is the complexity. Each grows like x / (x + half), so it never jumps."""
+def complexity_parts(features: Features, encoder: float) -> dict[str, float]:
+    """The parts by name; their sum is the complexity. `encoder` is `encode_cost`.
+
+    Each grows like x / (x + half), so it never jumps.
+    """
     amounts = {
         "pixels": features.encode_mpx,
         "layers": float(max(0, features.max_overlap - 1)),
         "decoding": features.decode_mpx,
-        "encoder": PRESET_COST[preset],
+        "encoder": encoder,
         "sound": features.audio_s,
     }
     return {name: share * amounts[name] / (amounts[name] + half) for name, (share, half) in SCALE.items()}

@@ -43,7 +43,9 @@ def features(timeline: Timeline, media: Media) -> Features:
 def visible(timeline: Timeline, media: Media) -> list[Layer]:
     """The layers that change at least one pixel of one frame, as far as can be told without decoding."""
     shown = [
-        layer for layer in timeline.layers if layer.frames and layer.opacity > 0 and on_canvas(layer.box, timeline)
+        layer
+        for layer in timeline.layers
+        if shown_frames(layer, timeline) and layer.opacity > 0 and on_canvas(layer.box, timeline)
     ]
     covers = [(index, layer) for index, layer in enumerate(shown) if _hides_what_is_behind(layer, media)]
     return [
@@ -57,6 +59,11 @@ def on_canvas(box: Box, timeline: Timeline) -> int:
     """Pixels of the box that lie on the canvas."""
     left, top, right, bottom = _clipped(box, timeline)
     return max(0, right - left) * max(0, bottom - top)
+
+
+def shown_frames(layer: Layer, timeline: Timeline) -> int:
+    """How many frames of the layer lie in the timeline: of a slice, a layer may begin before and end after."""
+    return max(0, min(layer.start + layer.frames, timeline.frames) - max(layer.start, 0))
 
 
 def source_size(layer: Layer, media: Media) -> tuple[int, int]:
@@ -92,7 +99,7 @@ def _decoded(layer: Layer, timeline: Timeline, media: Media) -> float:
     if layer.kind == "image":
         return width * height
     info = media.get(layer.source or "")
-    seconds = layer.frames / timeline.frame_rate
+    seconds = shown_frames(layer, timeline) / timeline.frame_rate
     if info and info.duration is not None:
         seconds = min(seconds, max(info.duration - layer.trim_start, Fraction(0)))
     rate = info.video.frame_rate if info and info.video and info.video.frame_rate else ASSUMED_RATE
@@ -106,7 +113,7 @@ def _composited(layer: Layer, timeline: Timeline, media: Media) -> float:
         area = min(area, text_area(layer.text, layer.box))
     elif layer.kind == "video" and _passes_through(layer, timeline, media):
         return 0
-    return area * layer.frames
+    return area * shown_frames(layer, timeline)
 
 
 def _passes_through(layer: Layer, timeline: Timeline, media: Media) -> bool:

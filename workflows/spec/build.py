@@ -10,6 +10,7 @@ from marshmallow import ValidationError
 
 from workflows.spec.faults import Fault, rejected
 from workflows.spec.model import Animation, Element, JobSpec, Length, TextStyle
+from workflows.spec.outputs import settle
 
 FULL = Length(value=Fraction(100), unit="%")
 NOWHERE = Length(value=Fraction(0), unit="px")
@@ -19,10 +20,11 @@ Data = Mapping[str, Any]
 
 
 def build(data: Data) -> JobSpec:
-    """The JobSpec of a checked body. Raises ValidationError for ids and tracks that clash."""
+    """The JobSpec of a checked body. Raises ValidationError for ids and tracks that clash, and as `settle`."""
     rows: Sequence[Data] = data["elements"]
     ids, tracks = element_ids(rows), element_tracks(rows)
     elements = tuple(_element(row, id_, track) for row, id_, track in zip(rows, ids, tracks, strict=True))
+    data = settle(data)
     rest = {key: value for key, value in data.items() if key not in ("elements", "expires_in")}
     return JobSpec(**rest, elements=elements, expires_in_s=data["expires_in"])
 

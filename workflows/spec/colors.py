@@ -40,7 +40,6 @@ def opaque_color(value: Any) -> str:
     """A color without transparency, as `#rrggbb`: what lies behind everything."""
     found = color(value)
     if len(found) > 7:
-        raise rejected(
-            "invalid_value", f"{shown(value)} is transparent, and mp4 has no transparency.", f'Use "{found[:7]}".'
-        )
+        message = f"{shown(value)} is see-through, where nothing lies behind."
+        raise rejected("invalid_value", message, f'Use "{found[:7]}".')
     return found

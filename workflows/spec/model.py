@@ -82,7 +82,7 @@ class JobSpec:
     """A whole job. `id` None lets the service name it."""
 
     id: str | None
-    output_format: Literal["mp4"]
+    output_format: Literal["mp4", "webm", "mov", "gif", "png", "jpg", "mp3", "wav"]
     width: int
     height: int
     frame_rate: Fraction
@@ -97,3 +97,6 @@ class JobSpec:
     webhook_url: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     expires_in_s: int | None = None
+    snapshot_time: Fraction = Fraction(0)  # s; of a still
+    loop: bool = True  # of a gif
+    render_scale: Fraction = Fraction(1)

@@ -82,6 +82,24 @@ def ratio(high: int) -> Parse:
     return parse
 
 
+def scale(value: Any) -> Fraction:
+    """A parser for a share of the full size: 0.01 to 1, or "1%" to "100%". Returns a Fraction."""
+    number, unit = _read(value, 'a number such as 0.5, or a percentage such as "50%"', ("%",))
+    number = number / 100 if unit else number
+    if not Fraction(1, 100) <= number <= 1:
+        raise rejected(
+            "out_of_range", f"{shown(value)} is out of range: from 0.01 to 1.", "Use a value from 0.01 to 1."
+        )
+    return number
+
+
+def flag(value: Any) -> bool:
+    """true or false."""
+    if not isinstance(value, bool):
+        raise rejected("invalid_type", f"{shown(value)} is neither true nor false.", "Write true or false.")
+    return value
+
+
 def whole(low: int, high: int, *, unit: str = "") -> Parse:
     """A parser for a whole number from `low` to `high`."""
 
@@ -95,15 +113,13 @@ def whole(low: int, high: int, *, unit: str = "") -> Parse:
 
 
 def even(low: int, high: int) -> Parse:
-    """A parser for an even number of pixels: H.264 in 4:2:0 has no odd sizes."""
+    """A parser for an even number of pixels: pictures are composed in 4:2:0, which has no odd sizes."""
     plain = whole(low, high, unit=" px")
 
     def parse(value: Any) -> int:
         number: int = plain(value)
         if number % 2:
-            raise rejected(
-                "invalid_value", f"{number} is odd; mp4 needs even sizes.", f"Use {number - 1} or {number + 1}."
-            )
+            raise rejected("invalid_value", f"{number} is odd; sizes are even.", f"Use {number - 1} or {number + 1}.")
         return number
 
     return parse

@@ -14,47 +14,44 @@ from marshmallow import ValidationError, fields, validates_schema
 from workflows.errors import InvalidSpec
 from workflows.spec.addresses import address
 from workflows.spec.build import build
-from workflows.spec.colors import opaque_color
+from workflows.spec.colors import color
 from workflows.spec.elements import ELEMENT_SCHEMAS, identifier, schema_of
 from workflows.spec.faults import problem, problems, rejected, shown
 from workflows.spec.fields import Listed, Parsed, StrictSchema
-from workflows.spec.model import JobSpec, Quality
+from workflows.spec.model import JobSpec
+from workflows.spec.outputs import MOST_CRF, OUTPUTS
 from workflows.spec.plainjson import canonical, canonical_hash, unstorable
-from workflows.spec.quantities import even, frame_rate, seconds, whole
+from workflows.spec.quantities import even, flag, frame_rate, scale, seconds, whole
 from workflows.spec.words import word
 
-__all__ = ["QUALITIES", "JobSchema", "canonical_hash", "load"]
+__all__ = ["JobSchema", "canonical_hash", "load"]
 
 MAX_ELEMENTS = 500
 MAX_METADATA_BYTES = 16 * 1024
 MAX_CANVAS = 7680 * 4320
-LATER_FORMATS = ("webm", "mov", "gif", "png", "jpg", "mp3", "wav", "hls")
+LATER_FORMATS = ("hls",)
 LATER_WORKFLOWS = ("resource_intensive", "distributed")
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
 
-QUALITIES = {
-    "low": Quality(preset="superfast", crf=27),
-    "medium": Quality(preset="veryfast", crf=21),
-    "high": Quality(preset="medium", crf=18),
-}
+QUALITIES = ("low", "medium", "high")
 
 
 class QualitySchema(StrictSchema):
-    """Encoder settings, where a word does not do."""
+    """Encoder settings, where a word does not do. What is left out is the codec's own."""
 
-    codec = Parsed(word(("h264",), later=("h265", "hevc", "vp9", "av1")), default="h264")
-    preset = Parsed(word(PRESETS), default="veryfast")
-    crf = Parsed(whole(1, 51), default=21)
+    codec = Parsed(word(tuple(MOST_CRF)))
+    preset = Parsed(word(PRESETS))
+    crf = Parsed(whole(1, max(MOST_CRF.values())))
 
 
 _QUALITY = QualitySchema()
 
 
-def quality(value: Any) -> Quality:
-    """A word of QUALITIES, or an object {codec, preset, crf}."""
+def quality(value: Any) -> str | dict[str, Any]:
+    """A word of QUALITIES, or an object {codec, preset, crf}; what it means depends on the format."""
     if isinstance(value, Mapping):
-        return Quality(**_QUALITY.load(value))
-    return QUALITIES[word(tuple(QUALITIES))(value)]
+        return dict(_QUALITY.load(value))
+    return str(word(QUALITIES)(value))
 
 
 def metadata(value: Any) -> dict[str, Any]:
@@ -85,15 +82,15 @@ def deadline(value: Any) -> datetime:
 class JobSchema(StrictSchema):
     """A whole job."""
 
-    later = frozenset({"compat", "fonts", "loop", "loudness", "render_scale", "snapshot_time", "template", "variables"})
+    later = frozenset({"compat", "fonts", "loudness", "template", "variables"})
 
     id = Parsed(identifier)
-    output_format = Parsed(word(("mp4",), later=LATER_FORMATS), default="mp4")
+    output_format = Parsed(word(tuple(OUTPUTS), later=LATER_FORMATS), default="mp4")
     width = Parsed(even(16, 7680), default=1920)
     height = Parsed(even(16, 7680), default=1080)
     frame_rate = Parsed(frame_rate, default=30)
     duration = Parsed(seconds(above_zero=True))
-    fill_color = Parsed(opaque_color, default="#000000")
+    fill_color = Parsed(color, default="#000000")
     elements = Listed(schema_of, least=1, most=MAX_ELEMENTS, required=True)
     priority = Parsed(word(("low", "normal", "high", "critical")), default="normal")
     quality = Parsed(quality, default="medium")
@@ -102,6 +99,9 @@ class JobSchema(StrictSchema):
     deadline = Parsed(deadline)
     webhook_url = Parsed(address(("http", "https")))
     metadata = Parsed(metadata, default={})
+    snapshot_time = Parsed(seconds())
+    loop = Parsed(flag)
+    render_scale = Parsed(scale, default=1)
     expires_in = Parsed(whole(60, 604800, unit=" s"))
 
     @validates_schema

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import floor
 from typing import Literal, cast
 
 from workflows.spec.footage import Footage, all_footage
@@ -32,6 +33,7 @@ class Box:
 class Layer:
     """One visible element. Frames count on the output grid; `start` from the timeline's first frame.
 
+    In a slice of a timeline `start` may be negative: the layer began before, and its frames and fades count from there.
     `source` is the URL as the client wrote it, None for text. For text, `box` is the area the text is laid out in:
     its width is the wrapping width, and the raster may be smaller.
     """
@@ -52,7 +54,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """One audible element. Seconds; `start` and `duration` lie on the frame grid."""
+    """One audible element. Seconds; `start` and `duration` lie on the frame grid; `start` may be negative in slices."""
 
     element_id: str
     source: str
@@ -76,6 +78,17 @@ class Timeline:
     layers: tuple[Layer, ...]
     sounds: tuple[Sound, ...]
     assumed: tuple[str, ...]  # ids of elements whose source's length or size was assumed
+    scale: Fraction = Fraction(1)  # of the finished picture against width and height
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """Width and height of the finished picture: scaled, even, at least 2. 0, 0 without a picture."""
+        if self.scale == 1:
+            return self.width, self.height
+        return self._scaled(self.width), self._scaled(self.height)
+
+    def _scaled(self, length: int) -> int:
+        return length and max(2, 2 * floor(length * self.scale / 2 + Fraction(1, 2)))
 
     @property
     def duration(self) -> Fraction:
