@@ -78,6 +78,21 @@ def test_a_client_that_waits_for_a_quick_job_hears_nothing_of_its_workers_death(
     assert losses(stack, body) == 1
 
 
+@pytest.mark.verify  # it takes the ten seconds that a worker has to end its renders
+def test_a_worker_told_to_stop_gives_its_render_back_within_its_grace(stack, picture):
+    body = jobs.long(picture, 900)
+    ffmpeg = started(stack, body)
+    worker, first = stack.child("worker-general"), stack.steps(body["id"])["process"].fence
+    worker.send_signal(signal.SIGTERM)
+    until(lambda: not alive(worker), "the worker has stopped", 15)
+    until(lambda: not alive(ffmpeg), "its FFmpeg is gone", 5)
+    until(lambda: stack.steps(body["id"])["process"].fence > first, "another worker has the step")
+    assert losses(stack, body) == 1
+    stack.sql("UPDATE jobs SET cancel_requested = true WHERE job_id = :id", id=body["id"])
+    assert stack.ended(body["id"])["status"] == "cancelled"
+    stack.leaves_nothing(body["id"])
+
+
 def test_a_pool_child_killed_alone_takes_its_ffmpeg_along_and_the_job_goes_on(stack, picture):
     body = jobs.long(picture, 45)
     ffmpeg = started(stack, body)
