@@ -14,11 +14,12 @@ from typing import Any
 
 import ffmpeg
 
-from orchestrator_tasks.ffmpeg import audio, binary, encoders, graph, images, raster, text
+from orchestrator_tasks.ffmpeg import audio, binary, encoders, graph, images, looks, raster, text
 from orchestrator_tasks.ffmpeg.command import RenderCommand, RenderWarning
 from orchestrator_tasks.ffmpeg.geometry import Rect
 from orchestrator_tasks.ffmpeg.graph import Item
 from orchestrator_tasks.ffmpeg.inputs import InputFile, Inputs, Limits
+from orchestrator_tasks.ffmpeg.looks import Drawn
 from orchestrator_tasks.ffmpeg.picture import Composer
 from orchestrator_tasks.ffmpeg.raster import Raster
 from workflows.errors import OrchestratorError
@@ -87,17 +88,23 @@ class Drawing:
         if layer.kind == "text":
             return self._text(item, onto)
         try:
-            pixels = images.draw(self.files[item.source], item.place, self.limits.max_pixels)
+            pixels = images.draw(self.files[item.source], layer, item.place, self.limits.max_pixels)
         except OrchestratorError as err:
             err.details |= {"element_id": layer.element_id, "source": item.source}
             raise
-        return raster.place(pixels, item.place.shown.x, item.place.shown.y, onto, layer.opacity)
+        shown = item.place.shown
+        return self._placed(looks.dressed(Drawn(pixels=pixels, x=shown.x, y=shown.y), layer), item, onto)
 
     def _text(self, item: Item, onto: Rect) -> Raster | None:
         layer = item.layer
         picture = text.draw(item.style, layer.box.width)
         self.warnings += [_no_glyph(item, character) for character in picture.missing]
-        return raster.place(picture.pixels, layer.box.x + picture.x, layer.box.y + picture.y, onto, layer.opacity)
+        drawn = Drawn(pixels=picture.pixels, x=layer.box.x + picture.x, y=layer.box.y + picture.y)
+        return self._placed(looks.turned(drawn, layer.look.rotation), item, onto)
+
+    @staticmethod
+    def _placed(drawn: Drawn, item: Item, onto: Rect) -> Raster | None:
+        return raster.place(drawn.pixels, drawn.x, drawn.y, onto, item.layer.opacity)
 
 
 def _no_glyph(item: Item, character: str) -> RenderWarning:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from orchestrator_tasks.ffmpeg import colour
-from orchestrator_tasks.ffmpeg.geometry import Placement, Rect, canvas, placement
+from orchestrator_tasks.ffmpeg.geometry import Placement, Rect, canvas, placement, rect_of, turned_rect
+from workflows.spec.look import cropped_size
 from workflows.spec.media import MediaInfo
 from workflows.spec.model import TextStyle
 from workflows.spec.timeline import Layer, Timeline
@@ -100,14 +101,17 @@ def build(timeline: Timeline, media: Mapping[str, MediaInfo]) -> Scene:
 
 def _item(order: int, layer: Layer, media: Mapping[str, MediaInfo], onto: Rect) -> Item:
     video = media[layer.source].video if layer.source else None
+    # What is turned is drawn whole: its corners come from elsewhere in the box than where they are seen.
+    within = rect_of(layer.box) if layer.look.rotation else onto
+    size = cropped_size(layer.look.crop, (video.width, video.height)) if video else (0, 0)
     return Item(
         order=order,
         layer=layer,
         start=layer.start,
         frames=layer.frames,
         skip=0,
-        placed=placement(layer.fit, layer.box, (video.width, video.height), onto) if video else None,
-        alpha=video.alpha if video else True,
+        placed=placement(layer.fit, layer.box, size, within) if video else None,
+        alpha=layer.look.see_through or (video.alpha if video else True),
     )
 
 
@@ -121,7 +125,11 @@ def drop_unseen(scene: Scene) -> Scene:
     """Leave out what is fully transparent or has no pixel on the canvas."""
 
     def seen(item: Item) -> bool:
-        return item.layer.opacity > 0 and (item.layer.kind == "text" or item.placed is not None)
+        if item.layer.opacity <= 0 or (item.layer.kind != "text" and item.placed is None):
+            return False
+        if not item.layer.look.rotation or item.layer.kind == "text":
+            return True
+        return turned_rect(rect_of(item.layer.box), item.layer.look.rotation).meet(scene.canvas) is not None
 
     return replace(scene, items=tuple(filter(seen, scene.items)))
 

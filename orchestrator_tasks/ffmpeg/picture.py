@@ -14,12 +14,13 @@ from typing import Any
 import ffmpeg
 import numpy as np
 
-from orchestrator_tasks.ffmpeg import colour
-from orchestrator_tasks.ffmpeg.geometry import Placement, canvas
+from orchestrator_tasks.ffmpeg import colour, effects, shapes
+from orchestrator_tasks.ffmpeg.geometry import Placement, Rect, blur_pad_sigma, canvas, placement, rect_of
 from orchestrator_tasks.ffmpeg.graph import Item, Scene, Span
 from orchestrator_tasks.ffmpeg.inputs import UNINDEXED_MARGIN_S, Inputs, decimal, demuxer_of
 from orchestrator_tasks.ffmpeg.raster import Raster
 from workflows.errors import SourceCorrupt
+from workflows.spec.look import cropped_size
 from workflows.spec.media import MediaInfo, VideoStream
 
 # A frame belongs to an instant when its time is no later than this after it. Containers round times (Matroska to
@@ -46,7 +47,7 @@ class Composer:
         """The finished picture stream of exactly `scene.frames` frames."""
         stream = self._back(scene)
         for item in scene.items:
-            stream = self._over(stream, item)
+            stream = self._over(stream, item, scene.canvas)
         return stream.filter("setparams", **colour.TAGS)
 
     def _back(self, scene: Scene) -> Any:
@@ -64,7 +65,7 @@ class Composer:
             return self._faded(clip, span.item, alpha=False)
         raster = self.draw(span.item)
         if raster is None or not raster.opaque:  # see-through after all: its header promised otherwise
-            return self._over(self._fill(span, scene), replace(span.item, start=0))
+            return self._over(self._fill(span, scene), replace(span.item, start=0), scene.canvas)
         return self._repeated(self._converted(raster, "yuv420p"), span.frames)
 
     def _fill(self, span: Span, scene: Scene) -> Any:
@@ -77,9 +78,9 @@ class Composer:
     def _repeated(self, stream: Any, frames: int) -> Any:
         return stream.filter("loop", loop=frames - 1, size=1).filter("setpts", "N")
 
-    def _over(self, under: Any, item: Item) -> Any:
+    def _over(self, under: Any, item: Item, onto: Rect) -> Any:
         if item.layer.kind == "video":
-            stream, at = self._translucent_clip(item), item.place.shown
+            stream, at = self._translucent_clip(item, onto)
         else:
             raster = self.draw(item)
             if raster is None:
@@ -90,19 +91,31 @@ class Composer:
         window = f"between(t,{float(first):.6f},{float(last):.6f})"
         return ffmpeg.overlay(under, stream, x=at.x, y=at.y, eof_action="repeat", enable=window)
 
-    def _translucent_clip(self, item: Item) -> Any:
-        clip = self._clip(item, "yuva420p")
-        if item.layer.opacity < 1:
+    def _translucent_clip(self, item: Item, onto: Rect) -> tuple[Any, Rect]:
+        """The item's frames with their alpha, and where they lie."""
+        clip, at = self._clip(item, "yuva420p"), item.place.shown
+        if item.layer.look.see_through:
+            clip, at = self._dressed(clip, item, onto)
+        elif item.layer.opacity < 1:
             clip = clip.filter("lutyuv", a=f"val*{item.layer.opacity:.6f}")
         clip = self._faded(clip, item, alpha=True)
-        return clip.filter("setpts", f"PTS+{item.start - item.skip}")
+        return clip.filter("setpts", f"PTS+{item.start - item.skip}"), at
+
+    def _dressed(self, clip: Any, item: Item, onto: Rect) -> tuple[Any, Rect]:
+        """Turned, and under an alpha mask that is drawn once: its edges are smooth and it carries the opacity."""
+        layer, at = item.layer, item.place.shown
+        if layer.look.rotation:
+            clip, at = effects.turned(clip, item, onto)
+        cover = shapes.coverage(layer.box, layer.look, item.place.shown, at)
+        mask = self.inputs.mask(np.rint(cover * layer.opacity).astype(np.uint8))
+        return effects.masked(clip, mask, alpha=self.inputs.has_alpha(item.source)), at
 
     def _clip(self, item: Item, pix_fmt: str) -> Any:
         """The item's frames, scaled and cropped; its times count from the layer's first frame."""
         media = self.inputs.media[item.source]
         if media.video is None:
             raise SourceCorrupt(f"The source of {item.layer.element_id!r} has no picture.")
-        stream = _conformed(self._frames(item, media, media.video), media.video, item.place, pix_fmt)
+        stream = _fitted(self._frames(item, media, media.video), media.video, item, pix_fmt)
         # A source that ends early shows its last frame.
         stream = stream.filter("tpad", stop=-1, stop_mode="clone")
         return self._exactly(stream, item.frames, first=item.skip)
@@ -162,6 +175,29 @@ class Composer:
 
     def _on_grid(self, stream: Any, number: str) -> Any:
         return stream.filter("settb", f"{1 / self.rate}").filter("setpts", number)
+
+
+def _fitted(stream: Any, video: VideoStream, item: Item, pix_fmt: str) -> Any:
+    """Cropped and fitted to the box."""
+    layer = item.layer
+    if layer.look.crop:
+        stream = effects.cropped(stream, layer.look.crop)
+    if layer.fit != "blur-pad":
+        return _conformed(stream, video, item.place, pix_fmt)
+    whole, size = rect_of(layer.box), cropped_size(layer.look.crop, (video.width, video.height))
+    behind, front = (placement(fit, layer.box, size, whole) for fit in ("cover", "contain"))
+    if behind is None or front is None:
+        return _conformed(stream, video, item.place, pix_fmt)
+    both = stream.filter_multi_output("split")
+    blurred = _conformed(both[0], video, behind, pix_fmt).filter(
+        "gblur", sigma=f"{blur_pad_sigma(layer.box):.3f}", steps=3
+    )
+    sharp = _conformed(both[1], video, front, pix_fmt)
+    padded = ffmpeg.overlay(blurred, sharp, x=front.shown.x - layer.box.x, y=front.shown.y - layer.box.y)
+    shown, place = item.place.shown, item.place
+    if (shown.width, shown.height) != (place.width, place.height):
+        padded = padded.filter("crop", shown.width, shown.height, place.left, place.top)
+    return padded.filter("format", pix_fmts=pix_fmt, **colour.OUTPUT)
 
 
 def _conformed(stream: Any, video: VideoStream, placed: Placement, pix_fmt: str) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from orchestrator_tasks.ffmpeg.geometry import Rect
 
 Pixels = NDArray[np.uint8]  # height x width x 4, straight RGBA
+Coverage = NDArray[np.uint8]  # height x width: how much of each pixel is covered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,7 @@ def _layout(style: TextStyle, family: str, content: str, width: int) -> Any:
     # At 72 dpi a point is a pixel. The size goes into the span, in 1/1024 pt, since the description takes no fractions.
     size = round(style.font_size * _PANGO_SCALE)
     markup = f'<span size="{size}" weight="{int(style.font_weight)}">{escape(content)}</span>'
-    return _vips().Image.text(
+    return vips().Image.text(
         markup, font=family, dpi=72, width=width, align=_ALIGN[style.text_align], wrap="word-char", rgba=True
     )
 
@@ -77,11 +77,11 @@ def _printable(text: str) -> str:
 
 def warm() -> None:
     """Start the layout engine now, so that the first title does not wait for it. Only after a worker has forked."""
-    _vips()
+    vips()
 
 
 @cache
-def _vips() -> Any:
+def vips() -> Any:
     """pyvips, with Pango started on the shipped fonts only."""
     import pyvips  # noqa: PLC0415  starts threads, so never before a worker has forked
 

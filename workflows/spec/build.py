@@ -9,10 +9,9 @@ from typing import Any
 from marshmallow import ValidationError
 
 from workflows.spec.faults import Fault, rejected
-from workflows.spec.model import Animation, Element, JobSpec, Length, TextStyle
+from workflows.spec.model import NOTHING, Animation, Element, JobSpec, Length, TextStyle
 
 FULL = Length(value=Fraction(100), unit="%")
-NOWHERE = Length(value=Fraction(0), unit="px")
 TEXT_FIELDS = ("text", "font_family", "font_weight", "font_size", "fill_color", "text_align")
 
 Data = Mapping[str, Any]
@@ -82,7 +81,7 @@ def _element(row: Data, id_: str, track: int) -> Element:
         "text": TextStyle(**{name: row[name] for name in TEXT_FIELDS}) if row["type"] == "text" else None,
     }
     for name in ("x", "y", "x_anchor", "y_anchor"):
-        plain.setdefault(name, NOWHERE)  # sound has no place
+        plain.setdefault(name, NOTHING)  # sound has no place
     return Element(**plain)
 
 

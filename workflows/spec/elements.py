@@ -12,7 +12,8 @@ from workflows.spec.addresses import address
 from workflows.spec.colors import color
 from workflows.spec.faults import rejected, shown
 from workflows.spec.fields import REQUIRED, Listed, Parsed, StrictSchema, belongings
-from workflows.spec.quantities import length, moment, pixels, ratio, seconds, whole
+from workflows.spec.model import Crop
+from workflows.spec.quantities import degrees, length, moment, pixels, ratio, seconds, whole
 from workflows.spec.words import word
 
 SOURCE_SCHEMES = ("http", "https", "s3")
@@ -22,8 +23,8 @@ MAX_TEXT = 5000
 MAX_TRACK = 1000
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _LATER = frozenset(
-    {"aspect_ratio", "background_color", "blend_mode", "blur", "border_radius", "chroma_key", "color_filter", "crop"}
-    | {"keyframes", "letter_spacing", "line_height", "loop", "mask", "on_short", "rotation", "shadow", "shadow_color"}
+    {"aspect_ratio", "background_color", "blend_mode", "blur", "chroma_key", "color_filter"}
+    | {"keyframes", "letter_spacing", "line_height", "loop", "mask", "on_short", "shadow", "shadow_color"}
     | {"speed", "stroke_color", "stroke_width", "transition", "trim_duration", "x_scale", "y_scale", "z_index"}
 )
 
@@ -73,6 +74,23 @@ class AnimationSchema(StrictSchema):
 _ANIMATION = AnimationSchema()
 
 
+class CropSchema(StrictSchema):
+    """A part of a source."""
+
+    x = Parsed(length(units=("px", "%")), default=0)
+    y = Parsed(length(units=("px", "%")), default=0)
+    width = Parsed(length(above_zero=True, units=("px", "%")))
+    height = Parsed(length(above_zero=True, units=("px", "%")))
+
+
+_CROP = CropSchema()
+
+
+def crop(value: Any) -> Crop:
+    """An object {x, y, width, height}."""
+    return Crop(**_CROP.load(value))
+
+
 class ElementSchema(StrictSchema):
     """What every element has."""
 
@@ -90,11 +108,12 @@ class Visual(StrictSchema):
 
     x = Parsed(length(signed=True), default="0%")
     y = Parsed(length(signed=True), default="0%")
-    width = Parsed(length(signed=False))
-    height = Parsed(length(signed=False))
+    width = Parsed(length(above_zero=True))
+    height = Parsed(length(above_zero=True))
     x_anchor = Parsed(length(signed=True), default="0%")
     y_anchor = Parsed(length(signed=True), default="0%")
     opacity = Parsed(ratio(1), default=1)
+    rotation = Parsed(degrees, default=0)
     animations = Listed(lambda _: _ANIMATION, least=0, most=2, required=False)
 
     @validates_schema
@@ -114,7 +133,9 @@ class Sourced(StrictSchema):
 class Framed(StrictSchema):
     """What every element with a picture from a file has."""
 
-    fit = Parsed(word(("cover", "contain", "fill"), later=("none", "blur-pad")), default="cover")
+    fit = Parsed(word(("cover", "contain", "fill", "none", "blur-pad")), default="cover")
+    crop = Parsed(crop)
+    border_radius = Parsed(length(), default=0)
 
 
 class Played(StrictSchema):

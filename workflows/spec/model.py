@@ -8,17 +8,39 @@ from fractions import Fraction
 from typing import Any, Literal
 
 ElementType = Literal["video", "image", "text", "audio"]
-Fit = Literal["cover", "contain", "fill"]
+Fit = Literal["cover", "contain", "fill", "none", "blur-pad"]
+Unit = Literal["px", "%", "vw", "vh", "vmin", "vmax"]
 Priority = Literal["low", "normal", "high", "critical"]
 Mode = Literal["auto", "sync", "async"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Length:
-    """A distance: pixels, or percent of the canvas (or, for an anchor, of the element itself)."""
+    """A distance: pixels, percent (of the canvas, or of what the property names), or percent of the canvas' sides."""
 
     value: Fraction
-    unit: Literal["px", "%"]
+    unit: Unit
+
+
+NOTHING = Length(value=Fraction(0), unit="px")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A duration relative to others: percent of the job, or so many parts of what its track has left."""
+
+    value: Fraction
+    unit: Literal["%", "fr"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """The part of a source that is used. Pixels or percent of the source; None = up to its edge."""
+
+    x: Length
+    y: Length
+    width: Length | None
+    height: Length | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +82,7 @@ class Element:
     track: int
     source: str | None = None
     time: Fraction | None = None  # s; None = after the one before on the same track
-    duration: Fraction | Literal["media", "end"] | None = None
+    duration: Fraction | Literal["media", "end"] | Share | None = None
     trim_start: Fraction = Fraction(0)
     x: Length
     y: Length
@@ -70,6 +92,9 @@ class Element:
     y_anchor: Length
     fit: Fit = "cover"
     opacity: float = 1.0
+    crop: Crop | None = None
+    border_radius: Length = NOTHING
+    rotation: Fraction = Fraction(0)  # degrees clockwise
     volume: float = 1.0
     audio_fade_in: Fraction = Fraction(0)
     audio_fade_out: Fraction = Fraction(0)

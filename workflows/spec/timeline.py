@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast
 
+from workflows.errors import InvalidSpec
+from workflows.spec.faults import problem
 from workflows.spec.footage import Footage, all_footage
-from workflows.spec.layout import place
+from workflows.spec.layout import Size, place
+from workflows.spec.look import PLAIN, CropShares, Look, crop_of, cropped_size, look_of, turned
 from workflows.spec.media import MediaInfo
 from workflows.spec.model import Element, Fit, JobSpec, TextStyle
 from workflows.spec.timing import Span, schedule, snap
@@ -48,6 +51,16 @@ class Layer:
     fade_in: int  # frames, from the layer's first
     fade_out: int  # frames, up to the layer's last
     text: TextStyle | None
+    look: Look = PLAIN
+
+    @property
+    def bounds(self) -> Box:
+        """The rectangle nothing of the layer is drawn outside of; for text, the box itself counts."""
+        if not self.look.rotation:
+            return self.box
+        box = self.box
+        x, y, width, height = turned((box.x, box.y, box.width, box.height), self.look.rotation)
+        return Box(x=x, y=y, width=width, height=height)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +128,8 @@ def resolve(spec: JobSpec, media: Mapping[str, MediaInfo]) -> Timeline:
 def _layer(element: Element, index: int, spec: JobSpec, footage: Footage | None, span: Span) -> Layer | None:
     if element.type == "audio":
         return None
-    x, y, width, height = place(element, index, spec, footage.size if footage else None)
+    crop = _crop(element, index, footage)
+    x, y, width, height = at = place(element, index, spec, _natural(footage, crop))
     return Layer(
         element_id=element.id,
         kind=element.type,
@@ -129,7 +143,24 @@ def _layer(element: Element, index: int, spec: JobSpec, footage: Footage | None,
         fade_in=_fade(element, "start", span, spec.frame_rate),
         fade_out=_fade(element, "end", span, spec.frame_rate),
         text=element.text,
+        look=look_of(element, index, spec, at, crop),
     )
+
+
+def _natural(footage: Footage | None, crop: CropShares | None) -> Size | None:
+    return cropped_size(crop, footage.size) if footage and footage.size else None
+
+
+def _crop(element: Element, index: int, footage: Footage | None) -> CropShares | None:
+    """The crop in shares of the source. Raises InvalidSpec when a probed source has nothing there."""
+    size = footage.size if footage else None
+    shares = crop_of(element.crop, size)
+    if shares and (shares.width <= 0 or shares.height <= 0):
+        if footage and footage.assumed:
+            return None
+        message = f'"{element.id}": the source is {size[0]}x{size[1]} px and has nothing there.' if size else ""
+        raise InvalidSpec([problem(f"elements[{index}].crop", "out_of_range", message, "Crop inside the source.")])
+    return shares
 
 
 def _fade(element: Element, end: str, span: Span, rate: Fraction) -> int:

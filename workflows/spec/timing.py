@@ -18,8 +18,7 @@ from workflows.spec.faults import problem
 from workflows.spec.footage import Footage
 from workflows.spec.model import Element, JobSpec
 from workflows.spec.quantities import MAX_SECONDS
-
-STILL_SECONDS = Fraction(5)
+from workflows.spec.shares import STILL_SECONDS, has_shares, settled, without_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,9 @@ def snap(seconds: Fraction, rate: Fraction) -> int:
 
 def schedule(spec: JobSpec, footage: Mapping[str, Footage]) -> Schedule:
     """The frames of every element and of the whole. Raises InvalidSpec for overlaps on a track and for over 6 h."""
-    slots = [slot for track in _tracks(spec) for slot in _capped(_chained(track, footage))]
+    if has_shares(spec):
+        spec = settled(spec, footage, spec.duration or _content_length(_slots(without_shares(spec), footage)))
+    slots = _slots(spec, footage)
     length = spec.duration or _content_length(slots)
     if length > MAX_SECONDS:
         message = f"The elements last {float(length):g} s; up to {MAX_SECONDS} s are possible."
@@ -76,6 +77,10 @@ def schedule(spec: JobSpec, footage: Mapping[str, Footage]) -> Schedule:
 
 
 _Track = list[tuple[int, Element]]
+
+
+def _slots(spec: JobSpec, footage: Mapping[str, Footage]) -> list[_Slot]:
+    return [slot for track in _tracks(spec) for slot in _capped(_chained(track, footage))]
 
 
 def _tracks(spec: JobSpec) -> list[_Track]:
@@ -131,7 +136,7 @@ def _content_length(slots: Sequence[_Slot]) -> Fraction:
     ends = [end for slot in slots if (end := _own_end(slot)) is not None]
     length = max(ends, default=Fraction(0))
     late = [slot.start for slot in slots if _own_end(slot) is None and slot.start >= length]
-    return max(late) + STILL_SECONDS if late else length
+    return max(late) + STILL_SECONDS if late else length or STILL_SECONDS
 
 
 def _own_end(slot: _Slot) -> Fraction | None:
