@@ -6,7 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -87,6 +87,8 @@ class Drawing:
         layer = item.layer
         if layer.kind == "text":
             return self._text(item, onto)
+        if layer.kind == "shape":
+            return self._placed(looks.shape(layer, item.place.shown), item, onto)
         try:
             pixels = images.draw(self.files[item.source], layer, item.place, self.limits.max_pixels)
         except OrchestratorError as err:
@@ -97,10 +99,11 @@ class Drawing:
 
     def _text(self, item: Item, onto: Rect) -> Raster | None:
         layer = item.layer
-        picture = text.draw(item.style, layer.box.width)
+        picture = text.draw(item.style, layer.box.width, layer.box.height)
         self.warnings += [_no_glyph(item, character) for character in picture.missing]
         drawn = Drawn(pixels=picture.pixels, x=layer.box.x + picture.x, y=layer.box.y + picture.y)
-        return self._placed(looks.turned(drawn, layer.look.rotation), item, onto)
+        block = replace(picture.block, x=layer.box.x + picture.block.x, y=layer.box.y + picture.block.y)
+        return self._placed(looks.written(drawn, block, layer), item, onto)
 
     @staticmethod
     def _placed(drawn: Drawn, item: Item, onto: Rect) -> Raster | None:

@@ -32,6 +32,17 @@ class Rect:
             return None
         return Rect(x=left, y=top, width=right - left, height=bottom - top)
 
+    def around(self, other: Rect) -> Rect:
+        """The smallest rectangle that holds both."""
+        left, top = min(self.x, other.x), min(self.y, other.y)
+        right = max(self.x + self.width, other.x + other.width)
+        bottom = max(self.y + self.height, other.y + other.height)
+        return Rect(x=left, y=top, width=right - left, height=bottom - top)
+
+    def grown(self, by: int) -> Rect:
+        """With `by` pixels more on every side."""
+        return Rect(x=self.x - by, y=self.y - by, width=self.width + 2 * by, height=self.height + 2 * by)
+
     def covers(self, other: Rect) -> bool:
         """Whether `other` lies wholly inside."""
         return self.meet(other) == other

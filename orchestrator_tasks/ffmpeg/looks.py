@@ -1,17 +1,19 @@
-"""A still's look, baked into its pixels once: rounded corners, turning. The order is the scene's: radius, rotate."""
+"""A still's look, baked into its pixels once, in the scene's order: corners, stroke, shadow, turning."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import cos, radians, sin
+from math import ceil, cos, radians, sin
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from orchestrator_tasks.ffmpeg import shapes
-from orchestrator_tasks.ffmpeg.geometry import Rect, turned_rect
-from orchestrator_tasks.ffmpeg.raster import Pixels
+from orchestrator_tasks.ffmpeg import colour, shapes
+from orchestrator_tasks.ffmpeg.distance import widened
+from orchestrator_tasks.ffmpeg.geometry import Rect, rect_of, turned_rect
+from orchestrator_tasks.ffmpeg.raster import Coverage, Pixels
+from workflows.spec.model import Shadow, Stroke, TextStyle
 from workflows.spec.timeline import Layer
 
 _MARGIN = 2  # see-through pixels around what is turned, so that its edges come out smooth
@@ -36,15 +38,92 @@ def dressed(drawn: Drawn, layer: Layer) -> Drawn:
     look = layer.look
     if look.rounded:
         drawn = replace(drawn, pixels=_rounded(drawn, layer))
+    if look.stroke:
+        # A picture that is contained has its box's edge where it has no pixels.
+        drawn = _in_box(drawn, layer) if look.drawn_whole or layer.fit in ("contain", "none") else drawn
+        drawn = _over(drawn, shapes.outline(layer.box, look, drawn.rect))
     # About the middle of the box, where the picture need not reach its edges.
-    return turned(_in_box(drawn, layer), look.rotation) if look.rotation else drawn
+    return _finished(_in_box(drawn, layer), layer) if look.drawn_whole else drawn
+
+
+def shape(layer: Layer, shown: Rect) -> Drawn:
+    """A shape with its look; only `shown` of it, unless all of it matters."""
+    pixels = shapes.shape(layer.box, layer.look, str(layer.fill_color), shown)
+    return _finished(Drawn(pixels=pixels, x=shown.x, y=shown.y), layer)
+
+
+def written(drawn: Drawn, block: Rect, layer: Layer) -> Drawn:
+    """A text with its stroke, its background around `block` (where its lines are), and its shadow."""
+    style, look = layer.text, layer.look
+    if style is None or not drawn.pixels.size:
+        return drawn
+    if look.stroke:
+        drawn = outlined(drawn, look.stroke)
+    if style.background_color:
+        drawn = _on_background(drawn, block, style)
+    return _finished(drawn, layer)
+
+
+def _on_background(drawn: Drawn, block: Rect, style: TextStyle) -> Drawn:
+    padding, radius = float(style.background_padding), float(style.border_radius)
+    pixels, x, y = shapes.panel(block, padding, radius, str(style.background_color))
+    panel = Drawn(pixels=pixels, x=x, y=y)
+    both = panel.rect.around(drawn.rect)
+    return Drawn(pixels=_over(_grown(panel, both), _grown(drawn, both).pixels).pixels, x=both.x, y=both.y)
+
+
+def _finished(drawn: Drawn, layer: Layer) -> Drawn:
+    """With the shadow, then turned about the middle: the shadow's margin is the same on all sides."""
+    if layer.look.shadow:
+        drawn = shadowed(drawn, layer.look.shadow, layer.look.reach)
+    return turned(drawn, layer.look.rotation)
+
+
+def shadowed(drawn: Drawn, shadow: Shadow, reach: int) -> Drawn:
+    """Over its own shape in the shadow's color, blurred and moved."""
+    drawn = _grown(drawn, drawn.rect.grown(reach))
+    blurred = Image.fromarray(drawn.pixels[..., 3]).filter(ImageFilter.GaussianBlur(float(shadow.blur) / 2))
+    # Moved by parts of a pixel too.
+    move = (1, 0, -float(shadow.x), 0, 1, -float(shadow.y))
+    cover = np.array(blurred.transform(blurred.size, Image.Transform.AFFINE, move, Image.Resampling.BILINEAR))
+    under = tinted(cover, shadow.color)
+    return _over(replace(drawn, pixels=under), drawn.pixels)
+
+
+def outlined(drawn: Drawn, stroke: Stroke) -> Drawn:
+    """Over its own shape made wider by the stroke all around, in the stroke's color."""
+    reach = ceil(stroke.width) + 1
+    drawn = _grown(drawn, drawn.rect.grown(reach))
+    under = tinted(widened(drawn.pixels[..., 3], float(stroke.width)), stroke.color)
+    return _over(replace(drawn, pixels=under), drawn.pixels)
+
+
+def tinted(cover: Coverage, color: str) -> Pixels:
+    """One color wherever something is covered."""
+    *rgb, alpha = colour.parse(color)
+    pixels = np.empty((*cover.shape, 4), np.uint8)
+    pixels[..., :3] = rgb
+    pixels[..., 3] = np.rint(cover * (alpha / 255))
+    return pixels
+
+
+def _over(under: Drawn, pixels: Pixels) -> Drawn:
+    both = Image.alpha_composite(Image.fromarray(under.pixels, "RGBA"), Image.fromarray(pixels, "RGBA"))
+    return replace(under, pixels=np.array(both))
+
+
+def _grown(drawn: Drawn, onto: Rect) -> Drawn:
+    """On see-through pixels that fill `onto`, which holds it."""
+    left, top = drawn.x - onto.x, drawn.y - onto.y
+    right, bottom = onto.width - left - drawn.rect.width, onto.height - top - drawn.rect.height
+    return Drawn(pixels=np.pad(drawn.pixels, ((top, bottom), (left, right), (0, 0))), x=onto.x, y=onto.y)
 
 
 def turned(drawn: Drawn, degrees: Fraction) -> Drawn:
     """Turned clockwise about its middle."""
     if not degrees or not drawn.pixels.size:
         return drawn
-    drawn = _widened(drawn)
+    drawn = _framed(drawn)
     onto = turned_rect(drawn.rect, degrees)
     quarter = _quarters(drawn, degrees)
     if quarter is not None:
@@ -78,7 +157,7 @@ def _inverse(drawn: Drawn, onto: Rect, degrees: float) -> tuple[float, ...]:
     )
 
 
-def _widened(drawn: Drawn) -> Drawn:
+def _framed(drawn: Drawn) -> Drawn:
     """With see-through pixels around, in an even number of rows and columns."""
     height, width = drawn.pixels.shape[:2]
     pixels = np.pad(drawn.pixels, ((_MARGIN, _MARGIN + height % 2), (_MARGIN, _MARGIN + width % 2), (0, 0)))
@@ -87,11 +166,7 @@ def _widened(drawn: Drawn) -> Drawn:
 
 def _in_box(drawn: Drawn, layer: Layer) -> Drawn:
     """On see-through pixels of the size of the box."""
-    box, rect = layer.box, drawn.rect
-    left, top = rect.x - box.x, rect.y - box.y
-    right, bottom = box.width - left - rect.width, box.height - top - rect.height
-    pixels = np.pad(drawn.pixels, ((top, bottom), (left, right), (0, 0)))
-    return Drawn(pixels=pixels, x=box.x, y=box.y)
+    return _grown(drawn, rect_of(layer.box).around(drawn.rect))
 
 
 def _rounded(drawn: Drawn, layer: Layer) -> Pixels:

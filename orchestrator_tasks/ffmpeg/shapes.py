@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 
-from orchestrator_tasks.ffmpeg import text
+from orchestrator_tasks.ffmpeg import colour, text
 from orchestrator_tasks.ffmpeg.geometry import Rect
 from orchestrator_tasks.ffmpeg.raster import Coverage, Pixels
 from workflows.spec.look import Look
@@ -17,6 +19,50 @@ def coverage(box: Box, look: Look, picture: Rect, area: Rect) -> Coverage:
     part = f'<clipPath id="p"><rect {_place(picture)}/></clipPath>'
     drawn = f'<g transform="{_turn(box, look)}"><g clip-path="url(#p)">{inside}</g></g>'
     return np.ascontiguousarray(draw(f"<defs>{part}</defs>{drawn}", area)[..., 3])
+
+
+def shape(box: Box, look: Look, fill_color: str, area: Rect) -> Pixels:
+    """A rounded rectangle, filled, with its stroke inside its edge."""
+    edge = float(look.stroke.width) if look.stroke else 0
+    # Under an opaque stroke the fill ends in its midst: at the very edge it would shine through the smoothing.
+    under = edge / 2 if look.stroke and colour.parse(look.stroke.color)[3] == 255 else 0
+    body = f"<rect {_inset(box, look, under)} {_paint('fill', fill_color)}/>"
+    return draw(body + (_line(box, look) if edge else ""), area)
+
+
+def outline(box: Box, look: Look, area: Rect) -> Pixels:
+    """The stroke alone."""
+    return draw(_line(box, look), area)
+
+
+def panel(block: Rect, padding: float, radius: float, color: str) -> tuple[Pixels, int, int]:
+    """A rounded rectangle around `block`, and where its pixels begin."""
+    area = block.grown(ceil(padding))
+    x, y, width, height = block.x - padding, block.y - padding, block.width + 2 * padding, block.height + 2 * padding
+    corner = min(radius, width / 2, height / 2)
+    place = f'x="{x:.4f}" y="{y:.4f}" width="{width:.4f}" height="{height:.4f}" rx="{corner:.4f}"'
+    return draw(f"<rect {place} {_paint('fill', color)}/>", area), area.x, area.y
+
+
+def _line(box: Box, look: Look) -> str:
+    if look.stroke is None:
+        return ""
+    width = min(float(look.stroke.width), box.width / 2, box.height / 2)
+    paint = f'fill="none" {_paint("stroke", look.stroke.color)} stroke-width="{width:.4f}"'
+    return f"<rect {_inset(box, look, width / 2)} {paint}/>"
+
+
+def _inset(box: Box, look: Look, by: float) -> str:
+    """The rounded box made smaller by `by` on every side."""
+    by = min(by, box.width / 2, box.height / 2)
+    across, down = (max(0.0, float(radius) - by) if radius else 0.0 for radius in look.radii)
+    place = f'x="{box.x + by:.4f}" y="{box.y + by:.4f}" width="{box.width - 2 * by:.4f}"'
+    return f'{place} height="{box.height - 2 * by:.4f}" rx="{across:.4f}" ry="{down:.4f}"'
+
+
+def _paint(what: str, color: str) -> str:
+    red, green, blue, alpha = colour.parse(color)
+    return f'{what}="rgb({red},{green},{blue})" {what}-opacity="{alpha / 255:.6f}"'
 
 
 def draw(elements: str, area: Rect) -> Pixels:

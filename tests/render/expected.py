@@ -22,6 +22,17 @@ class Source(Protocol):
     def at(self, n: int) -> np.ndarray: ...
 
 
+class Flat:
+    """A shape's fill as a source."""
+
+    def __init__(self, color: str) -> None:
+        digits = f"{color.removeprefix('#')}ff"[:8]
+        self.pixels = np.array([[[int(digits[i : i + 2], 16) for i in (0, 2, 4, 6)]]], np.uint8)
+
+    def at(self, _: int) -> np.ndarray:
+        return self.pixels
+
+
 def composite(timeline: Timeline, sources: Mapping[str, Source], n: int) -> np.ndarray:
     """RGB (float) of output frame n."""
     fill = timeline.fill_color.removeprefix("#")
@@ -30,7 +41,8 @@ def composite(timeline: Timeline, sources: Mapping[str, Source], n: int) -> np.n
     picture[:] = [int(fill[i : i + 2], 16) for i in (0, 2, 4)]
     for layer in timeline.layers:
         if layer.start <= n < layer.start + layer.frames:
-            _blend(picture, layer, sources[layer.source], n - layer.start, timeline.frame_rate)
+            source = sources[layer.source] if layer.source else Flat(str(layer.fill_color))
+            _blend(picture, layer, source, n - layer.start, timeline.frame_rate)
     return picture
 
 

@@ -90,6 +90,15 @@ SCENES: dict[str, Timeline] = {
         layer("tall", box=box(40, 20, 200, 140), fit="contain", look=BOTH),
         layer("photo", "image", box=box(180, 40, 130, 110), fit="contain", look=BOTH),
     ),
+    "shapes": timeline(
+        layer(None, "shape", box=box(20, 20, 120, 80), fit="fill", fill_color="#e03020"),
+        layer(None, "shape", box=box(100, 60, 140, 100), fit="fill", fill_color="#20c06080", look=ROUND),
+        layer(None, "shape", box=box(230, -20, 120, 120), fit="fill", fill_color="#f0f0f0", look=look(radii=(60, 60))),
+        layer(None, "shape", box=box(20, 120, 120, 40), fit="fill", fill_color="#4060ff", look=BOTH, opacity=0.7),
+    ),
+    "a shape that hides all": timeline(
+        layer("wide"), layer(None, "shape", fit="fill", fill_color="#808000", start=2, frames=4)
+    ),
     "all at once, fading": timeline(
         layer("numbers"),
         layer("wide", box=MIDDLE, look=look(radii=(24, 24), rotation=Fraction(10), crop=part("0", "0", "3/4", "1")),

@@ -15,6 +15,11 @@ from workflows.errors import InvalidSpec
 from workflows.spec.look import turned
 from workflows.spec.schema import load
 
+
+def shape(**fields: object) -> dict[str, object]:
+    return {"type": "shape", **fields}
+
+
 URL = "https://example.com/a"
 MP4 = f"{URL}.mp4"
 
@@ -51,6 +56,16 @@ def test_a_text_has_room_behind_an_anchor_in_any_unit() -> None:
         (video(crop={"width": 0}), "crop.width", "out_of_range"),
         (video(crop={"x": "1vw"}), "crop.x", "invalid_value"),
         (video(crop=3), "crop", "invalid_type"),
+        (image(stroke_width=3), "stroke_color", "missing_field"),
+        (image(shadow_x=3), "shadow_color", "missing_field"),
+        (text(background_padding=3), "background_color", "missing_field"),
+        (text(border_radius=3), "background_color", "missing_field"),
+        (video(stroke_color="red"), "stroke_color", "not_applicable"),
+        (text(font_size="large"), "font_size", "invalid_value"),
+        (text(font_size="auto", font_size_minimum=50, font_size_maximum=40), "font_size_minimum", "out_of_range"),
+        (text(text_transform="upper"), "text_transform", "invalid_value"),
+        (text(line_height=-1), "line_height", "out_of_range"),
+        (shape(fit="cover"), "fit", "not_applicable"),
         (video(duration="0%"), "duration", "out_of_range"),
         (video(duration="101%"), "duration", "out_of_range"),
         (video(duration="0fr"), "duration", "out_of_range"),
@@ -169,3 +184,32 @@ def test_a_look_costs_and_what_shows_through_it_counts() -> None:
     assert cost()[0] == 1
     assert [cost(**look)[0] for look in ({"border_radius": 9}, {"rotation": 9}, {"fit": "none"})] == [2, 2, 2]
     assert cost(rotation=9)[1] > cost(border_radius=9)[1] > cost()[1]
+
+
+def test_shapes_fill_the_canvas_or_are_square() -> None:
+    made = scene(shape(id="all"), shape(id="square", width=100), shape(id="bar", width="50%", height=10))
+    assert [box_of(made, name)[2:] for name in ("all", "square", "bar")] == [(1920, 1080), (100, 100), (960, 10)]
+
+
+def test_a_stroke_or_a_shadow_needs_its_color_and_no_more() -> None:
+    made = scene(shape(id="s", stroke_color="red", shadow_color="#00000080"), shape(id="none", stroke_color=None))
+    look = layer_of(made, "s").look
+    assert (look.stroke.color, look.stroke.width) == ("#ff0000", 2)
+    assert (look.shadow.color, look.shadow.blur, look.shadow.x) == ("#00000080", 0, 0)
+    assert layer_of(made, "none").look.stroke is None
+
+
+def test_a_layer_reaches_as_far_as_its_shadow() -> None:
+    made = scene(shape(id="s", x=100, y=100, width=200, height=100, shadow_color="red", shadow_blur=20, shadow_y=-7))
+    bounds = layer_of(made, "s").bounds  # 7 + 3 standard deviations of 10, made even
+    assert (bounds.x, bounds.y, bounds.width, bounds.height) == (100 - 38, 100 - 38, 200 + 76, 100 + 76)
+
+
+def test_an_opaque_shape_hides_what_is_behind_it() -> None:
+    def layers(**look: object) -> int:
+        return features(scene(video(track=1, duration=1), shape(track=2, **look)), {}).layers
+
+    assert layers() == 1
+    assert [
+        layers(**look) for look in ({"fill_color": "#ffffff80"}, {"border_radius": 4}, {"shadow_color": "red"})
+    ] == [2] * 3

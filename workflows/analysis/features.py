@@ -78,6 +78,8 @@ def _clipped(box: Box, timeline: Timeline) -> tuple[int, int, int, int]:
 def _hides_what_is_behind(layer: Layer, media: Media) -> bool:
     info = media.get(layer.source or "")
     alpha = info.video.alpha if info and info.video else layer.kind != "video"
+    if layer.fill_color:
+        alpha = len(layer.fill_color) > 7
     solid = not alpha and layer.opacity >= 1 and not (layer.fade_in or layer.fade_out)
     return solid and layer.fit not in ("contain", "none") and not layer.look.see_through
 
@@ -90,7 +92,7 @@ def _hides(front: Layer, back: Layer, timeline: Timeline) -> bool:
 
 def _decoded(layer: Layer, timeline: Timeline, media: Media) -> float:
     """Pixels decoded: every source frame in the layer's time at the source's size and rate; a still once."""
-    if layer.kind == "text":
+    if layer.kind in ("text", "shape"):
         return 0
     width, height = source_size(layer, media)
     if layer.kind == "image":
@@ -133,6 +135,8 @@ def _passes_through(layer: Layer, timeline: Timeline, media: Media) -> bool:
 
 def text_area(style: TextStyle, box: Box) -> int:
     """Pixels of the raster a text needs, estimated from its letters."""
+    if style.font_size is None:
+        return box.width * box.height  # made to fill it
     letter, size = EM_WIDTH * float(style.font_size), float(style.font_size)
     widths = [max(1.0, len(line) * letter) for line in style.text.split("\n")]
     lines = sum(math.ceil(width / box.width) for width in widths)

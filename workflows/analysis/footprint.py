@@ -35,6 +35,8 @@ def disk_bytes(timeline: Timeline, media: Media) -> int:
 def _held(layer: Layer, timeline: Timeline, media: Media) -> float:
     if layer.text:
         return min(on_canvas(layer.box, timeline), text_area(layer.text, layer.box)) * 4.0 * STILL_COPIES
+    if layer.kind == "shape":
+        return on_canvas(layer.bounds, timeline) * 4.0 * STILL_COPIES
     width, height = source_size(layer, media)
     return width * height * (4.0 * STILL_COPIES if layer.kind == "image" else 1.5 * DECODER_FRAMES)
 

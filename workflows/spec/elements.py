@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from marshmallow import ValidationError, validates_schema
@@ -21,11 +22,12 @@ FONT_FAMILIES = ("Inter",)
 FONT_WEIGHTS = {"normal": 400, "bold": 700}
 MAX_TEXT = 5000
 MAX_TRACK = 1000
+_PIXELS = pixels(4, 2000)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _LATER = frozenset(
-    {"aspect_ratio", "background_color", "blend_mode", "blur", "chroma_key", "color_filter"}
-    | {"keyframes", "letter_spacing", "line_height", "loop", "mask", "on_short", "shadow", "shadow_color"}
-    | {"speed", "stroke_color", "stroke_width", "transition", "trim_duration", "x_scale", "y_scale", "z_index"}
+    {"aspect_ratio", "blend_mode", "blur", "chroma_key", "color_filter"}
+    | {"keyframes", "loop", "mask", "on_short"}
+    | {"speed", "transition", "trim_duration", "x_scale", "y_scale", "z_index"}
 )
 
 
@@ -59,6 +61,11 @@ def font_weight(value: Any) -> int:
     if number % 100:
         raise rejected("invalid_value", f"{number} is not a font weight.", f"Use {round(number / 100) * 100}.")
     return number
+
+
+def font_size(value: Any) -> Fraction | None:
+    """A size in pixels; None for "auto"."""
+    return None if value == "auto" else _PIXELS(value)
 
 
 class AnimationSchema(StrictSchema):
@@ -148,23 +155,71 @@ class Played(StrictSchema):
     audio_fade_out = Parsed(seconds(), default=0)
 
 
+class Edged(StrictSchema):
+    """What every element has that is drawn once: a line along its edge, a shadow."""
+
+    stroke_color = Parsed(color)
+    stroke_width = Parsed(pixels(0, 100), default=2)
+    shadow_color = Parsed(color)
+    shadow_blur = Parsed(pixels(0, 500), default=0)
+    shadow_x = Parsed(pixels(-1000, 1000), default=0)
+    shadow_y = Parsed(pixels(-1000, 1000), default=0)
+
+    @validates_schema(pass_original=True)
+    def _nothing_without_its_color(self, data: Mapping[str, Any], original: Mapping[str, Any], **_: Any) -> None:
+        refuse_colorless(data, original, {"stroke_color": ("stroke_width",)})
+        refuse_colorless(data, original, {"shadow_color": ("shadow_blur", "shadow_x", "shadow_y")})
+
+
+def refuse_colorless(data: Mapping[str, Any], original: Mapping[str, Any], needs: Mapping[str, Sequence[str]]) -> None:
+    """Raise ValidationError at each color that is not given though something is said that only shows with it."""
+    for name, others in needs.items():
+        said = [other for other in others if original.get(other) is not None]
+        if data[name] is None and said:
+            message = f'"{said[0]}" shows nothing without "{name}".'
+            raise ValidationError({name: rejected("missing_field", message, "Give the color.").messages})
+
+
 class VideoSchema(Played, Framed, Sourced, Visual, ElementSchema):
     """A moving picture, with its sound."""
 
 
-class ImageSchema(Framed, Sourced, Visual, ElementSchema):
+class ImageSchema(Edged, Framed, Sourced, Visual, ElementSchema):
     """A still picture."""
 
 
-class TextSchema(Visual, ElementSchema):
+class TextSchema(Edged, Visual, ElementSchema):
     """Written text."""
 
     text = Parsed(written_text, required=True)
     font_family = Parsed(word(FONT_FAMILIES), default="Inter")
     font_weight = Parsed(font_weight, default=400)
-    font_size = Parsed(pixels(4, 2000), default=48)
+    font_size = Parsed(font_size, default=48)
+    font_size_minimum = Parsed(pixels(4, 2000), default=8)
+    font_size_maximum = Parsed(pixels(4, 2000), default=500)
+    letter_spacing = Parsed(pixels(-100, 500), default=0)
+    line_height = Parsed(ratio(10))
+    text_transform = Parsed(word(("none", "uppercase", "lowercase", "capitalize")), default="none")
+    text_overflow = Parsed(word(("visible", "ellipsis")), default="visible")
+    background_color = Parsed(color)
+    background_padding = Parsed(pixels(0, 500), default=0)
+    border_radius = Parsed(pixels(0, 2000), default=0)
     fill_color = Parsed(color, default="#ffffff")
     text_align = Parsed(word(("left", "center", "right")), default="left")
+
+    @validates_schema(pass_original=True)
+    def _sizes_and_background(self, data: Mapping[str, Any], original: Mapping[str, Any], **_: Any) -> None:
+        refuse_colorless(data, original, {"background_color": ("background_padding", "border_radius")})
+        if data["font_size_minimum"] > data["font_size_maximum"]:
+            fault = rejected("out_of_range", "It is above font_size_maximum.", "Use a smaller one.")
+            raise ValidationError({"font_size_minimum": fault.messages})
+
+
+class ShapeSchema(Edged, Visual, ElementSchema):
+    """A rectangle, or with rounded corners anything up to an ellipse."""
+
+    fill_color = Parsed(color, default="#ffffff")
+    border_radius = Parsed(length(), default=0)
 
 
 class AudioSchema(Played, Sourced, ElementSchema):
@@ -172,9 +227,9 @@ class AudioSchema(Played, Sourced, ElementSchema):
 
 
 ELEMENT_SCHEMAS: dict[str, type[StrictSchema]] = {
-    "video": VideoSchema, "image": ImageSchema, "text": TextSchema, "audio": AudioSchema,
+    "video": VideoSchema, "image": ImageSchema, "text": TextSchema, "shape": ShapeSchema, "audio": AudioSchema,
 }  # fmt: skip
-LATER_TYPES = ("shape", "composition", "captions")
+LATER_TYPES = ("composition", "captions")
 
 _TYPE = word(tuple(ELEMENT_SCHEMAS), later=LATER_TYPES)
 _READERS = {kind: schema() for kind, schema in ELEMENT_SCHEMAS.items()}

@@ -1,6 +1,6 @@
 """What is done to an element's picture after it has been fitted to its box: resolved to pixels and shares. Pure.
 
-The order is fixed: crop, fit, radius, rotate, opacity.
+The order is fixed: crop, fit, radius, stroke, shadow, rotate, opacity.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from fractions import Fraction
 from workflows.errors import InvalidSpec
 from workflows.spec.faults import problem
 from workflows.spec.layout import Rectangle, Size, measure
-from workflows.spec.model import Crop, Element, JobSpec, Length
+from workflows.spec.model import Crop, Element, JobSpec, Length, Shadow, Stroke
 
-MAX_TURNED_PIXELS = 64_000_000  # a turned still is drawn whole before it is cut to the canvas
+MAX_WHOLE_PIXELS = 64_000_000  # of what is drawn whole before it is cut to the canvas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ class Look:
     crop: CropShares | None = None
     radii: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
     rotation: Fraction = Fraction(0)  # degrees clockwise, from 0 to below 360
+    stroke: Stroke | None = None
+    shadow: Shadow | None = None
 
     @property
     def rounded(self) -> bool:
@@ -43,7 +45,19 @@ class Look:
     @property
     def see_through(self) -> bool:
         """Whether what is behind the box may be seen, whatever the source is."""
-        return self.rounded or bool(self.rotation)
+        return self.rounded or self.drawn_whole
+
+    @property
+    def drawn_whole(self) -> bool:
+        """Whether what is outside the canvas matters for what is seen on it."""
+        return bool(self.rotation) or self.shadow is not None
+
+    @property
+    def reach(self) -> int:
+        """How far beyond its box the layer may draw, on every side alike; pixels, even."""
+        if self.shadow is None:
+            return 0
+        return 2 * math.ceil((max(abs(self.shadow.x), abs(self.shadow.y)) + 3 * self.shadow.blur / 2) / 2)
 
 
 PLAIN = Look()
@@ -53,10 +67,18 @@ def look_of(element: Element, index: int, spec: JobSpec, at: Rectangle, crop: Cr
     """The element's look in its box `at`. Raises InvalidSpec for a turned box that is too large to draw."""
     _, _, width, height = at
     rotation = element.rotation % 360
-    if rotation and width * height > MAX_TURNED_PIXELS:
-        message = f'"{element.id}" is {width}x{height} px; up to {MAX_TURNED_PIXELS // 10**6} million can be turned.'
-        raise InvalidSpec([problem(f"elements[{index}].rotation", "out_of_range", message, "Make it smaller.")])
-    return Look(crop=crop, radii=_radii(element.border_radius, at, spec), rotation=rotation)
+    look = Look(
+        crop=crop,
+        radii=_radii(element.border_radius, at, spec),
+        rotation=rotation,
+        stroke=element.stroke,
+        shadow=element.shadow,
+    )
+    if look.drawn_whole and width * height > MAX_WHOLE_PIXELS:
+        message = f'"{element.id}" is {width}x{height} px; turned or with a shadow at most {MAX_WHOLE_PIXELS} px.'
+        name = "rotation" if rotation else "shadow_color"
+        raise InvalidSpec([problem(f"elements[{index}].{name}", "out_of_range", message, "Make it smaller.")])
+    return look
 
 
 def _radii(radius: Length, at: Rectangle, spec: JobSpec) -> tuple[Fraction, Fraction]:

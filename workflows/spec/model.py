@@ -7,7 +7,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, Literal
 
-ElementType = Literal["video", "image", "text", "audio"]
+ElementType = Literal["video", "image", "text", "shape", "audio"]
 Fit = Literal["cover", "contain", "fill", "none", "blur-pad"]
 Unit = Literal["px", "%", "vw", "vh", "vmin", "vmax"]
 Priority = Literal["low", "normal", "high", "critical"]
@@ -68,9 +68,36 @@ class TextStyle:
     text: str
     font_family: str
     font_weight: int
-    font_size: Fraction
+    font_size: Fraction | None  # None = as large as the box allows
     fill_color: str
     text_align: Literal["left", "center", "right"]
+    font_size_minimum: Fraction = Fraction(8)
+    font_size_maximum: Fraction = Fraction(500)
+    letter_spacing: Fraction = Fraction(0)
+    line_height: float | None = None  # in font sizes; None = the font's own
+    text_transform: Literal["none", "uppercase", "lowercase", "capitalize"] = "none"
+    text_overflow: Literal["visible", "ellipsis"] = "visible"
+    background_color: str | None = None
+    background_padding: Fraction = Fraction(0)
+    border_radius: Fraction = Fraction(0)  # of the background
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stroke:
+    """A line along an edge. Pixels."""
+
+    color: str
+    width: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """The shape of an element in one color behind it. Pixels; as in CSS, `blur` is twice the standard deviation."""
+
+    color: str
+    blur: Fraction
+    x: Fraction
+    y: Fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +122,9 @@ class Element:
     crop: Crop | None = None
     border_radius: Length = NOTHING
     rotation: Fraction = Fraction(0)  # degrees clockwise
+    fill_color: str | None = None  # of a shape
+    stroke: Stroke | None = None
+    shadow: Shadow | None = None
     volume: float = 1.0
     audio_fade_in: Fraction = Fraction(0)
     audio_fade_out: Fraction = Fraction(0)

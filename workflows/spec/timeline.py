@@ -35,12 +35,12 @@ class Box:
 class Layer:
     """One visible element. Frames count on the output grid; `start` from the timeline's first frame.
 
-    `source` is the URL as the client wrote it, None for text. For text, `box` is the area the text is laid out in:
-    its width is the wrapping width, and the raster may be smaller.
+    `source` is the URL as the client wrote it, None for text and shapes. For text, `box` is the area the text is
+    laid out in: its width is the wrapping width, and the raster may be smaller.
     """
 
     element_id: str
-    kind: Literal["video", "image", "text"]
+    kind: Literal["video", "image", "text", "shape"]
     source: str | None
     start: int
     frames: int
@@ -52,14 +52,16 @@ class Layer:
     fade_out: int  # frames, up to the layer's last
     text: TextStyle | None
     look: Look = PLAIN
+    fill_color: str | None = None  # of a shape
 
     @property
     def bounds(self) -> Box:
         """The rectangle nothing of the layer is drawn outside of; for text, the box itself counts."""
-        if not self.look.rotation:
+        if not self.look.drawn_whole:
             return self.box
-        box = self.box
-        x, y, width, height = turned((box.x, box.y, box.width, box.height), self.look.rotation)
+        box, reach = self.box, self.look.reach
+        grown = box.x - reach, box.y - reach, box.width + 2 * reach, box.height + 2 * reach
+        x, y, width, height = turned(grown, self.look.rotation)
         return Box(x=x, y=y, width=width, height=height)
 
 
@@ -129,7 +131,7 @@ def _layer(element: Element, index: int, spec: JobSpec, footage: Footage | None,
     if element.type == "audio":
         return None
     crop = _crop(element, index, footage)
-    x, y, width, height = at = place(element, index, spec, _natural(footage, crop))
+    x, y, width, height = at = place(element, index, spec, _natural(element.type, footage, crop))
     return Layer(
         element_id=element.id,
         kind=element.type,
@@ -144,10 +146,13 @@ def _layer(element: Element, index: int, spec: JobSpec, footage: Footage | None,
         fade_out=_fade(element, "end", span, spec.frame_rate),
         text=element.text,
         look=look_of(element, index, spec, at, crop),
+        fill_color=element.fill_color,
     )
 
 
-def _natural(footage: Footage | None, crop: CropShares | None) -> Size | None:
+def _natural(kind: str, footage: Footage | None, crop: CropShares | None) -> Size | None:
+    if kind == "shape":
+        return 1, 1
     return cropped_size(crop, footage.size) if footage and footage.size else None
 
 
