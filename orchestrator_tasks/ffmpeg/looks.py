@@ -9,7 +9,7 @@ from math import ceil, cos, radians, sin
 import numpy as np
 from PIL import Image, ImageFilter
 
-from orchestrator_tasks.ffmpeg import colour, shapes
+from orchestrator_tasks.ffmpeg import colour, colouring, shapes
 from orchestrator_tasks.ffmpeg.distance import widened
 from orchestrator_tasks.ffmpeg.geometry import Rect, rect_of, turned_rect
 from orchestrator_tasks.ffmpeg.raster import Coverage, Pixels
@@ -36,6 +36,9 @@ class Drawn:
 def dressed(drawn: Drawn, layer: Layer) -> Drawn:
     """An image with its layer's look."""
     look = layer.look
+    if look.chroma_key:
+        drawn = replace(drawn, pixels=colouring.keyed_still(drawn.pixels, look.chroma_key))
+    drawn = replace(drawn, pixels=colouring.coloured(drawn.pixels, look.filters))
     if look.rounded:
         drawn = replace(drawn, pixels=_rounded(drawn, layer))
     if look.stroke:

@@ -14,7 +14,7 @@ from typing import Any
 import ffmpeg
 import numpy as np
 
-from orchestrator_tasks.ffmpeg import colour, effects, shapes
+from orchestrator_tasks.ffmpeg import colour, colouring, effects, shapes
 from orchestrator_tasks.ffmpeg.geometry import Placement, Rect, blur_pad_sigma, canvas, placement, rect_of
 from orchestrator_tasks.ffmpeg.graph import Item, Scene, Span
 from orchestrator_tasks.ffmpeg.inputs import UNINDEXED_MARGIN_S, Inputs, decimal, demuxer_of
@@ -22,6 +22,7 @@ from orchestrator_tasks.ffmpeg.raster import Raster
 from workflows.errors import SourceCorrupt
 from workflows.spec.look import cropped_size
 from workflows.spec.media import MediaInfo, VideoStream
+from workflows.spec.model import UNFILTERED
 
 # A frame belongs to an instant when its time is no later than this after it. Containers round times (Matroska to
 # 1 ms) and people write 0.0667 for 2/29.97; not a multiple of 1/30000 s, so that no NTSC frame lies on the edge.
@@ -94,7 +95,7 @@ class Composer:
     def _translucent_clip(self, item: Item, onto: Rect) -> tuple[Any, Rect]:
         """The item's frames with their alpha, and where they lie."""
         clip, at = self._clip(item, "yuva420p"), item.place.shown
-        if item.layer.look.see_through:
+        if item.layer.look.masked:
             clip, at = self._dressed(clip, item, onto)
         elif item.layer.opacity < 1:
             clip = clip.filter("lutyuv", a=f"val*{item.layer.opacity:.6f}")
@@ -107,8 +108,9 @@ class Composer:
         if layer.look.rotation:
             clip, at = effects.turned(clip, item, onto)
         cover = shapes.coverage(layer.box, layer.look, item.place.shown, at)
+        alpha = self.inputs.has_alpha(item.source) or layer.look.chroma_key is not None
         mask = self.inputs.mask(np.rint(cover * layer.opacity).astype(np.uint8))
-        return effects.masked(clip, mask, alpha=self.inputs.has_alpha(item.source)), at
+        return effects.masked(clip, mask, alpha=alpha), at
 
     def _clip(self, item: Item, pix_fmt: str) -> Any:
         """The item's frames, scaled and cropped; its times count from the layer's first frame."""
@@ -116,6 +118,11 @@ class Composer:
         if media.video is None:
             raise SourceCorrupt(f"The source of {item.layer.element_id!r} has no picture.")
         stream = _fitted(self._frames(item, media, media.video), media.video, item, pix_fmt)
+        look = item.layer.look
+        if look.chroma_key:
+            stream = colouring.keyed(stream, look.chroma_key)
+        if look.filters != UNFILTERED:
+            stream = colouring.filtered(stream, look.filters, pix_fmt)
         # A source that ends early shows its last frame.
         stream = stream.filter("tpad", stop=-1, stop_mode="clone")
         return self._exactly(stream, item.frames, first=item.skip)
@@ -189,9 +196,7 @@ def _fitted(stream: Any, video: VideoStream, item: Item, pix_fmt: str) -> Any:
     if behind is None or front is None:
         return _conformed(stream, video, item.place, pix_fmt)
     both = stream.filter_multi_output("split")
-    blurred = _conformed(both[0], video, behind, pix_fmt).filter(
-        "gblur", sigma=f"{blur_pad_sigma(layer.box):.3f}", steps=3
-    )
+    blurred = colouring.blurred(_conformed(both[0], video, behind, pix_fmt), blur_pad_sigma(layer.box))
     sharp = _conformed(both[1], video, front, pix_fmt)
     padded = ffmpeg.overlay(blurred, sharp, x=front.shown.x - layer.box.x, y=front.shown.y - layer.box.y)
     shown, place = item.place.shown, item.place

@@ -32,7 +32,7 @@ def table(heading: str) -> list[dict[str, str]]:
 
 ROWS = [
     (kind, row)
-    for heading in ("Job", "Quality", "Element", "Crop", "Animation")
+    for heading in ("Job", "Quality", "Element", "Crop", "Chroma key", "Animation")
     for row in table(heading)
     for kind in row["applies to"].split(", ")
 ]

@@ -56,6 +56,13 @@ def test_a_text_has_room_behind_an_anchor_in_any_unit() -> None:
         (video(crop={"width": 0}), "crop.width", "out_of_range"),
         (video(crop={"x": "1vw"}), "crop.x", "invalid_value"),
         (video(crop=3), "crop", "invalid_type"),
+        (video(brightness=4.1), "brightness", "out_of_range"),
+        (video(sepia="half"), "sepia", "invalid_value"),
+        (image(blur="5vw"), "blur", "invalid_value"),
+        (text(blur=5), "blur", "not_applicable"),
+        (video(chroma_key={}), "chroma_key.color", "missing_field"),
+        (video(chroma_key={"color": "grene"}), "chroma_key.color", "invalid_value"),
+        (video(chroma_key={"color": "green", "softnes": 1}), "chroma_key.softnes", "unknown_field"),
         (image(stroke_width=3), "stroke_color", "missing_field"),
         (image(shadow_x=3), "shadow_color", "missing_field"),
         (text(background_padding=3), "background_color", "missing_field"),
@@ -213,3 +220,20 @@ def test_an_opaque_shape_hides_what_is_behind_it() -> None:
     assert [
         layers(**look) for look in ({"fill_color": "#ffffff80"}, {"border_radius": 4}, {"shadow_color": "red"})
     ] == [2] * 3
+
+
+def test_filters_are_read_and_cost_frame_by_frame() -> None:
+    made = scene(video(id="v", brightness="120%", hue=-30, blur=4, grayscale=0.5))
+    filters = layer_of(made, "v").look.filters
+    assert (filters.brightness, filters.hue, filters.blur, filters.grayscale) == (1.2, 330, 4, 0.5)
+
+    def cost(element: dict[str, object]) -> float:
+        return features(scene(element, duration=1, width=1920, height=1080), {}).composite_mpx
+
+    assert cost(video()) == 0 < cost(video(blur=3)) and cost(video(hue=9)) > 0
+    assert cost(image(blur=3)) == cost(image())  # drawn once
+
+
+def test_a_keyed_video_shows_what_is_behind_it() -> None:
+    made = scene(image(track=1), video(track=2, chroma_key={"color": "lime"}), duration=1)
+    assert features(made, {}).layers == 2

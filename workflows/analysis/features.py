@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
 
 from workflows.analysis.model import Features
 from workflows.spec.footage import ASSUMED_IMAGE, ASSUMED_VIDEO
+from workflows.spec.look import PLAIN
 from workflows.spec.media import MediaInfo
-from workflows.spec.model import TextStyle
+from workflows.spec.model import UNFILTERED, TextStyle
 from workflows.spec.timeline import Box, Layer, Timeline
 
 ASSUMED_RATE = 30
@@ -22,8 +24,9 @@ MPX = 1e6
 EM_WIDTH = 0.55  # of a letter of Inter, on average; the rasteriser measures, this only estimates
 LINE_HEIGHT = 1.2
 # A video layer's extra work, in units of scaling and blending it once (7 ms of CPU a Mpx): measured with FFmpeg 9 on a
-# 1280x720 layer, 0.9 ms a Mpx for an alpha mask, 20 for turning, 10 for the blurred copy of blur-pad.
-MASKING, TURNING, PADDING = 0.1, 2.8, 1.4
+# 1280x720 layer, 0.9 ms a Mpx for an alpha mask, 20 for turning, 10 for the blurred copy of blur-pad,
+# 5 for filters that mix colors, 3 for blur, 30 for the chroma key.
+MASKING, TURNING, PADDING, MIXING, BLURRING, KEYING = 0.1, 2.8, 1.4, 0.7, 0.5, 4.3
 
 Media = Mapping[str, MediaInfo]
 
@@ -118,7 +121,17 @@ def _composited(layer: Layer, timeline: Timeline, media: Media) -> float:
 def effort(layer: Layer) -> float:
     """How many times the work of a plain layer a video's look makes, frame by frame; stills are drawn once."""
     look = layer.look
-    return 1 + MASKING * look.see_through + TURNING * bool(look.rotation) + PADDING * (layer.fit == "blur-pad")
+    mixing = look.filters != replace(UNFILTERED, blur=look.filters.blur)
+    blurring = bool(look.filters.blur)
+    return (
+        1
+        + MASKING * look.see_through
+        + TURNING * bool(look.rotation)
+        + PADDING * (layer.fit == "blur-pad")
+        + MIXING * mixing
+        + BLURRING * blurring
+        + KEYING * (look.chroma_key is not None)
+    )
 
 
 def _passes_through(layer: Layer, timeline: Timeline, media: Media) -> bool:
@@ -127,7 +140,7 @@ def _passes_through(layer: Layer, timeline: Timeline, media: Media) -> bool:
     return (
         layer.box == canvas
         and same_size
-        and layer.look.crop is None
+        and layer.look == PLAIN
         and layer.fit != "blur-pad"
         and _hides_what_is_behind(layer, media)
     )

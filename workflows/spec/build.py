@@ -10,12 +10,15 @@ from typing import Any
 from marshmallow import ValidationError
 
 from workflows.spec.faults import Fault, rejected
-from workflows.spec.model import NOTHING, Animation, Element, JobSpec, Length, Shadow, Stroke, TextStyle
+from workflows.spec.model import NOTHING, Animation, Element, Filters, JobSpec, Length, Shadow, Stroke, TextStyle
 
 FULL = Length(value=Fraction(100), unit="%")
 TEXT_FIELDS = tuple(one.name for one in fields(TextStyle))
 STROKE_FIELDS = ("stroke_color", "stroke_width")
+FILTER_FIELDS = tuple(one.name for one in fields(Filters))
 SHADOW_FIELDS = ("shadow_color", "shadow_blur", "shadow_x", "shadow_y")
+
+GROUPED = (*STROKE_FIELDS, *SHADOW_FIELDS, *FILTER_FIELDS)
 
 Data = Mapping[str, Any]
 
@@ -74,7 +77,7 @@ def _ambiguous(track: int) -> Fault:
 
 def _element(row: Data, id_: str, track: int) -> Element:
     written = TEXT_FIELDS if row["type"] == "text" else ("text",)
-    plain = {key: value for key, value in row.items() if key not in (*written, *STROKE_FIELDS, *SHADOW_FIELDS)}
+    plain = {key: value for key, value in row.items() if key not in (*written, *GROUPED)}
     width, height = _size(row)
     plain |= {
         "id": id_,
@@ -82,6 +85,7 @@ def _element(row: Data, id_: str, track: int) -> Element:
         "width": width,
         "height": height,
         "animations": tuple(Animation(**one) for one in row.get("animations", ())),
+        "filters": Filters(**{name: row[name] for name in FILTER_FIELDS if name in row}),
         "stroke": Stroke(**_named(row, "stroke_", STROKE_FIELDS)) if _has_stroke(row) else None,
         "shadow": Shadow(**_named(row, "shadow_", SHADOW_FIELDS)) if row.get("shadow_color") else None,
         "text": TextStyle(**{name: row[name] for name in TEXT_FIELDS}) if row["type"] == "text" else None,

@@ -10,10 +10,10 @@ from typing import Any
 from marshmallow import ValidationError, validates_schema
 
 from workflows.spec.addresses import address
-from workflows.spec.colors import color
+from workflows.spec.colors import color, opaque_color
 from workflows.spec.faults import rejected, shown
 from workflows.spec.fields import REQUIRED, Listed, Parsed, StrictSchema, belongings
-from workflows.spec.model import Crop
+from workflows.spec.model import ChromaKey, Crop
 from workflows.spec.quantities import degrees, length, moment, pixels, ratio, seconds, whole
 from workflows.spec.words import word
 
@@ -25,7 +25,7 @@ MAX_TRACK = 1000
 _PIXELS = pixels(4, 2000)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _LATER = frozenset(
-    {"aspect_ratio", "blend_mode", "blur", "chroma_key", "color_filter"}
+    {"aspect_ratio", "blend_mode", "color_filter"}
     | {"keyframes", "loop", "mask", "on_short"}
     | {"speed", "transition", "trim_duration", "x_scale", "y_scale", "z_index"}
 )
@@ -98,6 +98,22 @@ def crop(value: Any) -> Crop:
     return Crop(**_CROP.load(value))
 
 
+class ChromaKeySchema(StrictSchema):
+    """A color that becomes transparent."""
+
+    color = Parsed(opaque_color, required=True)
+    similarity = Parsed(ratio(1), default=0.1)
+    softness = Parsed(ratio(1), default=0.05)
+
+
+_CHROMA_KEY = ChromaKeySchema()
+
+
+def chroma_key(value: Any) -> ChromaKey:
+    """An object {color, similarity, softness}."""
+    return ChromaKey(**_CHROMA_KEY.load(value))
+
+
 class ElementSchema(StrictSchema):
     """What every element has."""
 
@@ -142,6 +158,15 @@ class Framed(StrictSchema):
 
     fit = Parsed(word(("cover", "contain", "fill", "none", "blur-pad")), default="cover")
     crop = Parsed(crop)
+    chroma_key = Parsed(chroma_key)
+    brightness = Parsed(ratio(4), default=1)
+    contrast = Parsed(ratio(4), default=1)
+    saturation = Parsed(ratio(2), default=1)
+    hue = Parsed(degrees, default=0)
+    grayscale = Parsed(ratio(1), default=0)
+    sepia = Parsed(ratio(1), default=0)
+    invert = Parsed(ratio(1), default=0)
+    blur = Parsed(pixels(0, 100), default=0)
     border_radius = Parsed(length(), default=0)
 
 

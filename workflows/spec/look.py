@@ -1,18 +1,18 @@
 """What is done to an element's picture after it has been fitted to its box: resolved to pixels and shares. Pure.
 
-The order is fixed: crop, fit, radius, stroke, shadow, rotate, opacity.
+The order is fixed: crop, fit, chroma key, filters, radius, stroke, shadow, rotate, opacity.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from workflows.errors import InvalidSpec
 from workflows.spec.faults import problem
 from workflows.spec.layout import Rectangle, Size, measure
-from workflows.spec.model import Crop, Element, JobSpec, Length, Shadow, Stroke
+from workflows.spec.model import UNFILTERED, ChromaKey, Crop, Element, Filters, JobSpec, Length, Shadow, Stroke
 
 MAX_WHOLE_PIXELS = 64_000_000  # of what is drawn whole before it is cut to the canvas
 
@@ -34,6 +34,8 @@ class Look:
     crop: CropShares | None = None
     radii: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
     rotation: Fraction = Fraction(0)  # degrees clockwise, from 0 to below 360
+    filters: Filters = UNFILTERED
+    chroma_key: ChromaKey | None = None
     stroke: Stroke | None = None
     shadow: Shadow | None = None
 
@@ -45,7 +47,12 @@ class Look:
     @property
     def see_through(self) -> bool:
         """Whether what is behind the box may be seen, whatever the source is."""
-        return self.rounded or self.drawn_whole
+        return self.rounded or self.drawn_whole or self.chroma_key is not None
+
+    @property
+    def masked(self) -> bool:
+        """Whether a clip of this look is seen through a mask."""
+        return self.rounded or bool(self.rotation)
 
     @property
     def drawn_whole(self) -> bool:
@@ -71,6 +78,8 @@ def look_of(element: Element, index: int, spec: JobSpec, at: Rectangle, crop: Cr
         crop=crop,
         radii=_radii(element.border_radius, at, spec),
         rotation=rotation,
+        filters=_filters(element.filters),
+        chroma_key=element.chroma_key,
         stroke=element.stroke,
         shadow=element.shadow,
     )
@@ -79,6 +88,10 @@ def look_of(element: Element, index: int, spec: JobSpec, at: Rectangle, crop: Cr
         name = "rotation" if rotation else "shadow_color"
         raise InvalidSpec([problem(f"elements[{index}].{name}", "out_of_range", message, "Make it smaller.")])
     return look
+
+
+def _filters(filters: Filters) -> Filters:
+    return replace(filters, hue=filters.hue % 360)
 
 
 def _radii(radius: Length, at: Rectangle, spec: JobSpec) -> tuple[Fraction, Fraction]:

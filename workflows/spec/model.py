@@ -101,6 +101,32 @@ class Shadow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Changes of a picture's colors, and its blur, in the order they are made. The defaults change nothing."""
+
+    brightness: float = 1.0
+    contrast: float = 1.0
+    saturation: float = 1.0
+    hue: Fraction = Fraction(0)  # degrees
+    grayscale: float = 0.0
+    sepia: float = 0.0
+    invert: float = 0.0
+    blur: Fraction = Fraction(0)  # standard deviation, pixels of the output
+
+
+UNFILTERED = Filters()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChromaKey:
+    """A color that becomes transparent, and those near it. Distances are those of FFmpeg's chromakey, 0 to 1."""
+
+    color: str
+    similarity: float
+    softness: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
     """One element of the scene. Lengths None = automatic, which keeps the aspect."""
 
@@ -122,6 +148,8 @@ class Element:
     crop: Crop | None = None
     border_radius: Length = NOTHING
     rotation: Fraction = Fraction(0)  # degrees clockwise
+    filters: Filters = UNFILTERED
+    chroma_key: ChromaKey | None = None
     fill_color: str | None = None  # of a shape
     stroke: Stroke | None = None
     shadow: Shadow | None = None
