@@ -42,10 +42,36 @@ def _part(sound: Sound, inputs: Inputs) -> Any:
     length = samples(sound.duration)
     stream = stream.filter("aresample", RATE, **{"async": 1, "first_pts": 0})
     stream = _stereo(stream, _channels(sound, inputs))
-    stream = stream.filter("atrim", start_sample=skipped, end_sample=skipped + length).filter("asetpts", "N/SR/TB")
+    once = min(length, samples(sound.loop)) if sound.loop else length
+    # Stretching loses some of what comes last; so it gets more, and what is too much is cut.
+    taken = once if sound.speed == 1 else samples(once * sound.speed / RATE + PREROLL_S)
+    stream = stream.filter("atrim", start_sample=skipped, end_sample=skipped + taken).filter("asetpts", "N/SR/TB")
+    stream = _repeated(_at_speed(stream, sound, once), once, length)
     stream = _shaped(stream, sound, length)
     delay = samples(sound.start)
     return stream.filter("adelay", f"{delay}S", all=1) if delay else stream
+
+
+def _at_speed(stream: Any, sound: Sound, length: int) -> Any:
+    """Faster or slower at the same pitch, `length` samples."""
+    if sound.speed == 1:
+        return stream
+    rest = float(sound.speed)
+    # Beyond these atempo leaves samples out, or refuses.
+    while not 0.5 <= rest <= 2:
+        step = 0.5 if rest < 1 else 2.0
+        stream = stream.filter("atempo", step)
+        rest /= step
+    stream = stream.filter("atempo", f"{rest:.9f}").filter("apad", whole_len=length)
+    return stream.filter("atrim", end_sample=length).filter("asetpts", "N/SR/TB")
+
+
+def _repeated(stream: Any, once: int, length: int) -> Any:
+    """Again and again, up to `length` samples; each time exactly as long as the picture's."""
+    if once >= length:
+        return stream
+    stream = stream.filter("apad", whole_len=once).filter("aloop", loop=-1, size=once)
+    return stream.filter("atrim", end_sample=length).filter("asetpts", "N/SR/TB")
 
 
 def _opened(sound: Sound, inputs: Inputs) -> tuple[Any, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 from typing import Any
 
 import ffmpeg
@@ -19,7 +19,7 @@ from orchestrator_tasks.ffmpeg.geometry import Placement, Rect, blur_pad_sigma, 
 from orchestrator_tasks.ffmpeg.graph import Item, Scene, Span
 from orchestrator_tasks.ffmpeg.inputs import UNINDEXED_MARGIN_S, Inputs, decimal, demuxer_of
 from orchestrator_tasks.ffmpeg.raster import Raster
-from workflows.errors import SourceCorrupt
+from workflows.errors import SourceCorrupt, SourceOverLimits
 from workflows.spec.look import cropped_size
 from workflows.spec.media import MediaInfo, VideoStream
 from workflows.spec.model import UNFILTERED
@@ -28,6 +28,10 @@ from workflows.spec.model import UNFILTERED
 # 1 ms) and people write 0.0667 for 2/29.97; not a multiple of 1/30000 s, so that no NTSC frame lies on the edge.
 TOLERANCE = Fraction(125, 100_000)
 _MICRO = 1_000_000
+
+LOOP_BYTES = 200_000_000  # of frames kept for a loop; a longer one is read from its file each time
+MAX_ROUNDS = 16
+BYTES_A_PIXEL = 2.5  # 4:2:0 with alpha
 
 Draw = Callable[[Item], Raster | None]
 
@@ -113,35 +117,93 @@ class Composer:
         return effects.masked(clip, mask, alpha=alpha), at
 
     def _clip(self, item: Item, pix_fmt: str) -> Any:
-        """The item's frames, scaled and cropped; its times count from the layer's first frame."""
+        """The item's frames, fitted and colored; its times count from the layer's first frame."""
+        if item.layer.on_short == "loop":
+            return self._looped(item, pix_fmt)
+        stream = self._once(item, pix_fmt)
+        if item.layer.lasts is not None:
+            stream = stream.filter("trim", end_frame=max(1, item.layer.lasts - item.skip))
+        # A source that ends early shows its last frame.
+        if item.layer.on_short == "black":
+            stream = stream.filter("tpad", stop=-1, stop_mode="add", color="black")
+        else:
+            stream = stream.filter("tpad", stop=-1, stop_mode="clone")
+        return self._exactly(stream, item.frames, first=item.skip)
+
+    def _looped(self, item: Item, pix_fmt: str) -> Any:
+        """The item's frames, from the start of its layer's source again and again."""
+        lasts, shown = item.layer.lasts or 1, item.place.shown
+        first = item.skip % lasts
+        if lasts * shown.width * shown.height * BYTES_A_PIXEL <= LOOP_BYTES:
+            stream = self._one_round(item, pix_fmt).filter("loop", loop=-1, size=lasts).filter("setpts", "N")
+        elif _countable(self.inputs.media[item.source]):
+            stream, first = self._once(item, pix_fmt, again=True), item.skip
+        else:
+            rounds = [self._one_round(item, pix_fmt) for _ in range(_rounds(item, first))]
+            stream = self._on_grid(ffmpeg.filter(rounds, "concat", n=len(rounds), v=1, a=0), "N")
+        stream = stream.filter("trim", start_frame=first, end_frame=first + item.frames)
+        return self._on_grid(stream, f"N+{item.skip}" if item.skip else "N")
+
+    def _one_round(self, item: Item, pix_fmt: str) -> Any:
+        """What is repeated."""
+        lasts = item.layer.lasts or 1
+        stream = self._once(replace(item, skip=0, frames=lasts), pix_fmt)
+        return self._exactly(stream.filter("tpad", stop=-1, stop_mode="clone"), lasts)
+
+    def _once(self, item: Item, pix_fmt: str, *, again: bool = False) -> Any:
+        """The frames of the source as far as it goes, or without end, read from the file each time."""
         media = self.inputs.media[item.source]
         if media.video is None:
             raise SourceCorrupt(f"The source of {item.layer.element_id!r} has no picture.")
-        stream = _fitted(self._frames(item, media, media.video), media.video, item, pix_fmt)
+        frames = self._replayed if again else self._frames
+        stream = _fitted(frames(item, media, media.video), media.video, item, pix_fmt)
         look = item.layer.look
         if look.chroma_key:
             stream = colouring.keyed(stream, look.chroma_key)
         if look.filters != UNFILTERED:
             stream = colouring.filtered(stream, look.filters, pix_fmt)
-        # A source that ends early shows its last frame.
-        stream = stream.filter("tpad", stop=-1, stop_mode="clone")
-        return self._exactly(stream, item.frames, first=item.skip)
+        return stream
 
     def _frames(self, item: Item, media: MediaInfo, video: VideoStream) -> Any:
         """One source frame per output frame: frame n is the one on screen at the item's beginning + n/rate."""
-        begin = _begin(item.layer.trim_start + item.skip / self.rate, media, video)
+        speed = item.layer.speed
+        begin = _begin(item.layer.trim_start + self._played(item), media, video)
         grid = video.frame_rate
         seek = floor((begin + TOLERANCE) * grid) / grid if grid else begin
         margin = UNINDEXED_MARGIN_S.get(demuxer_of(media), 0)
         opened = max(Fraction(0), seek - margin)
         stream = self._opened(item, opened)["V:0"].filter("settb", "1/1000000")
-        if grid == self.rate:
+        if grid == self.rate and speed == 1:
             stream = stream.filter("setpts", f"PTS-{_micro(seek - opened)}")
             return stream.filter("fps", fps=self.rate, round="near", start_time=0)
         if grid:
             stream = stream.filter("setpts", _snapped(grid))
         late = begin - opened + TOLERANCE
-        return stream.filter("setpts", f"PTS-({_micro(late)})").filter("fps", fps=self.rate, round="up", start_time=0)
+        times = f"PTS-({_micro(late)})" if speed == 1 else f"(PTS-({_micro(late)}))*{1 / speed}"
+        return stream.filter("setpts", times).filter("fps", fps=self.rate, round="up", start_time=0)
+
+    def _replayed(self, item: Item, _: MediaInfo, video: VideoStream) -> Any:
+        """The same without end, from the layer's first frame on.
+
+        FFmpeg's own times are of no use where a file begins again (and -ss with -stream_loop begins again elsewhere):
+        frames are counted, and each time through begins exactly `lasts` frames after the one before.
+        """
+        layer, grid, counted = item.layer, video.frame_rate or self.rate, video.frames or 1
+        once = (layer.lasts or 1) / self.rate
+        first = min(floor((layer.trim_start + TOLERANCE) * grid), counted - 1)
+        late = layer.trim_start + TOLERANCE - first / grid
+        used = max(1, min(counted - first, ceil((once * layer.speed + late) * grid)))
+        stream = self.inputs.read(item.source, Fraction(0), an=None, stream_loop=-1)["V:0"].filter("settb", "1/1000000")
+        stream = stream.filter("select", f"between(mod(n,{counted}),{first},{first + used - 1})")
+        within = f"max(0,(mod(N,{used})*({1 / grid})-({late}))*({1 / layer.speed}))"
+        # A hair early, so that rounding to microseconds never makes a frame late.
+        times = f"1000000*(floor(N/{used})*({once})+{within})-50"
+        return stream.filter("setpts", times).filter("fps", fps=self.rate, round="up", start_time=0)
+
+    def _played(self, item: Item) -> Fraction:
+        """How far into its source the piece begins; what is over stays at its last frame."""
+        skip = item.skip if item.layer.lasts is None else min(item.skip, item.layer.lasts - 1)
+        return skip / self.rate * item.layer.speed
 
     def _opened(self, item: Item, seek: Fraction) -> Any:
         if seek or item.skip:
@@ -224,6 +286,23 @@ def _tone_mapped(stream: Any) -> Any:
     linear = stream.filter("zscale", transfer="linear", npl=100).filter("format", "gbrpf32le")
     mapped = linear.filter("zscale", primaries="bt709").filter("tonemap", tonemap="hable", desat=0)
     return mapped.filter("zscale", transfer="bt709", matrix="bt709", range="tv")
+
+
+def _countable(media: MediaInfo) -> bool:
+    """Whether the source's frames are known to be so many, at an even rate."""
+    return bool(media.video and media.video.frames and media.video.frame_rate)
+
+
+def _rounds(item: Item, first: int) -> int:
+    """How many times the source is opened. Raises SourceOverLimits for too many: each takes a decoder's memory."""
+    rounds = ceil((first + item.frames) / (item.layer.lasts or 1))
+    if rounds > MAX_ROUNDS:
+        message = (
+            f"Element {item.layer.element_id!r} would repeat {rounds} times; a long source in a container "
+            f"that does not count its frames can be repeated {MAX_ROUNDS} times."
+        )
+        raise SourceOverLimits(message, details={"element_id": item.layer.element_id})
+    return rounds
 
 
 def _changing(item: Item) -> tuple[int, int]:

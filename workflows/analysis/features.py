@@ -103,9 +103,11 @@ def _decoded(layer: Layer, timeline: Timeline, media: Media) -> float:
     info = media.get(layer.source or "")
     seconds = layer.frames / timeline.frame_rate
     if info and info.duration is not None:
-        seconds = min(seconds, max(info.duration - layer.trim_start, Fraction(0)))
+        seconds = min(seconds, max(info.duration - layer.trim_start, Fraction(0)) / layer.speed)
+    if layer.lasts is not None:
+        seconds = min(seconds, layer.lasts / timeline.frame_rate)
     rate = info.video.frame_rate if info and info.video and info.video.frame_rate else ASSUMED_RATE
-    return float(seconds * rate * width * height)
+    return float(seconds * layer.speed * rate * width * height)
 
 
 def _composited(layer: Layer, timeline: Timeline, media: Media) -> float:

@@ -17,6 +17,7 @@ STILL_COPIES = 2  # RGBA, before and after scaling
 OUTPUT_BITS_PER_PIXEL = 0.25  # noisy pictures at CRF 21; the easy clip above needs 0.11
 SOURCE_BYTES_PER_S = 1_250_000  # 10 Mb/s, for sources not fetched yet
 STILL_BYTES = 4 * MIB
+KEPT_BYTES = 200_000_000  # of frames for one loop, at most
 
 
 def memory_bytes(timeline: Timeline, media: Media) -> int:
@@ -38,7 +39,16 @@ def _held(layer: Layer, timeline: Timeline, media: Media) -> float:
     if layer.kind == "shape":
         return on_canvas(layer.bounds, timeline) * 4.0 * STILL_COPIES
     width, height = source_size(layer, media)
-    return width * height * (4.0 * STILL_COPIES if layer.kind == "image" else 1.5 * DECODER_FRAMES)
+    if layer.kind == "image":
+        return width * height * 4.0 * STILL_COPIES
+    return width * height * 1.5 * DECODER_FRAMES + _kept(layer, timeline)
+
+
+def _kept(layer: Layer, timeline: Timeline) -> float:
+    """Frames a loop keeps in memory; beyond the compiler's limit it reads its file again instead."""
+    if layer.on_short != "loop":
+        return 0
+    return min(KEPT_BYTES, (layer.lasts or 1) * on_canvas(layer.box, timeline) * 2.5)
 
 
 def _file(url: str, timeline: Timeline, media: Media) -> int:

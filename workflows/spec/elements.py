@@ -26,8 +26,8 @@ _PIXELS = pixels(4, 2000)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _LATER = frozenset(
     {"aspect_ratio", "blend_mode", "color_filter"}
-    | {"keyframes", "loop", "mask", "on_short"}
-    | {"speed", "transition", "trim_duration", "x_scale", "y_scale", "z_index"}
+    | {"keyframes", "mask"}
+    | {"transition", "x_scale", "y_scale", "z_index"}
 )
 
 
@@ -61,6 +61,23 @@ def font_weight(value: Any) -> int:
     if number % 100:
         raise rejected("invalid_value", f"{number} is not a font weight.", f"Use {round(number / 100) * 100}.")
     return number
+
+
+def speed(value: Any) -> Fraction:
+    """How many times as fast: 0.1 to 10, or "10%" to "1000%"."""
+    number = Fraction(str(ratio(10)(value)))
+    if number < Fraction(1, 10):
+        raise rejected(
+            "out_of_range", f"{shown(value)} is out of range: from 0.1 to 10.", "Use a value from 0.1 to 10."
+        )
+    return number
+
+
+def yes_or_no(value: Any) -> bool:
+    """A JSON boolean."""
+    if not isinstance(value, bool):
+        raise rejected("invalid_type", f"{shown(value)} is not true or false.", "Write true or false.")
+    return value
 
 
 def font_size(value: Any) -> Fraction | None:
@@ -175,6 +192,9 @@ class Played(StrictSchema):
 
     duration = Parsed(moment("media", "end"))
     trim_start = Parsed(seconds(), default=0)
+    trim_duration = Parsed(seconds(above_zero=True))
+    speed = Parsed(speed, default=1)
+    loop = Parsed(yes_or_no, default=False)
     volume = Parsed(ratio(10), default=1)
     audio_fade_in = Parsed(seconds(), default=0)
     audio_fade_out = Parsed(seconds(), default=0)
@@ -207,6 +227,8 @@ def refuse_colorless(data: Mapping[str, Any], original: Mapping[str, Any], needs
 
 class VideoSchema(Played, Framed, Sourced, Visual, ElementSchema):
     """A moving picture, with its sound."""
+
+    on_short = Parsed(word(("freeze", "loop", "black", "error")), default="freeze")
 
 
 class ImageSchema(Edged, Framed, Sourced, Visual, ElementSchema):

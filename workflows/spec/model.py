@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 ElementType = Literal["video", "image", "text", "shape", "audio"]
 Fit = Literal["cover", "contain", "fill", "none", "blur-pad"]
+OnShort = Literal["freeze", "loop", "black", "error"]
 Unit = Literal["px", "%", "vw", "vh", "vmin", "vmax"]
 Priority = Literal["low", "normal", "high", "critical"]
 Mode = Literal["auto", "sync", "async"]
@@ -137,6 +138,10 @@ class Element:
     time: Fraction | None = None  # s; None = after the one before on the same track
     duration: Fraction | Literal["media", "end"] | Share | None = None
     trim_start: Fraction = Fraction(0)
+    trim_duration: Fraction | None = None  # s of the source
+    speed: Fraction = Fraction(1)
+    loop: bool = False
+    on_short: OnShort = "freeze"
     x: Length
     y: Length
     width: Length | None

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from workflows.errors import InvalidSpec
 from workflows.spec.faults import problem
-from workflows.spec.footage import Footage
+from workflows.spec.footage import Footage, played
 from workflows.spec.model import Element, JobSpec, Share
 
 STILL_SECONDS = Fraction(5)
@@ -90,4 +90,4 @@ def _seconds(element: Element, footage: Mapping[str, Footage]) -> Fraction:
     known = footage.get(element.id)
     if element.duration == "end":
         return Fraction(0)
-    return known.length - element.trim_start if known and known.length is not None else STILL_SECONDS
+    return (played(element, known) if known else None) or STILL_SECONDS

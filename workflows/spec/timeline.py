@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from workflows.errors import InvalidSpec
 from workflows.spec.faults import problem
-from workflows.spec.footage import Footage, all_footage
+from workflows.spec.footage import Footage, all_footage, heard, played
 from workflows.spec.layout import Size, place
 from workflows.spec.look import PLAIN, CropShares, Look, crop_of, cropped_size, look_of, turned
 from workflows.spec.media import MediaInfo
@@ -51,6 +51,9 @@ class Layer:
     fade_in: int  # frames, from the layer's first
     fade_out: int  # frames, up to the layer's last
     text: TextStyle | None
+    speed: Fraction = Fraction(1)
+    lasts: int | None = None  # frames after which the source is over; None = when its file ends
+    on_short: Literal["freeze", "loop", "black"] = "freeze"  # what is seen then
     look: Look = PLAIN
     fill_color: str | None = None  # of a shape
 
@@ -77,6 +80,8 @@ class Sound:
     volume: float
     fade_in: Fraction
     fade_out: Fraction
+    speed: Fraction = Fraction(1)
+    loop: Fraction | None = None  # s of the output after which it begins again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +147,9 @@ def _layer(element: Element, index: int, spec: JobSpec, footage: Footage | None,
         fit=element.fit,
         opacity=element.opacity,
         trim_start=element.trim_start,
+        speed=element.speed,
+        lasts=_lasts(element, footage, spec.frame_rate),
+        on_short=_on_short(element, index, footage, span, spec.frame_rate),
         fade_in=_fade(element, "start", span, spec.frame_rate),
         fade_out=_fade(element, "end", span, spec.frame_rate),
         text=element.text,
@@ -173,11 +181,35 @@ def _fade(element: Element, end: str, span: Span, rate: Fraction) -> int:
     return sum(min(span.frames, snap(one.duration, rate)) for one in element.animations if one.time == end)
 
 
+def _lasts(element: Element, footage: Footage | None, rate: Fraction) -> int | None:
+    """Frames of one time through, where that is not simply up to the end of the file."""
+    plain = element.trim_duration is None and not element.loop and element.on_short in ("freeze", "black")
+    length = None if footage is None or plain else played(element, footage)
+    return None if length is None else max(1, snap(length, rate))
+
+
+def _on_short(
+    element: Element, index: int, footage: Footage | None, span: Span, rate: Fraction
+) -> Literal["freeze", "loop", "black"]:
+    """What is seen when the source is over. Raises InvalidSpec where the client wants an error then."""
+    lasts = _lasts(element, footage, rate)
+    if lasts is not None and span.frames > lasts:
+        if element.loop or element.on_short == "loop":
+            return "loop"
+        if element.on_short == "error" and footage and not footage.assumed:
+            wanted, there = (round(float(frames / rate), 3) for frames in (span.frames, lasts))
+            message = f'"{element.id}" plays for {wanted:g} s and its source lasts {there:g} s.'
+            raise InvalidSpec([problem(f"elements[{index}].on_short", "out_of_range", message, "Use a longer source.")])
+    return "black" if element.on_short == "black" else "freeze"
+
+
 def _sound(element: Element, footage: Footage | None, span: Span, rate: Fraction) -> Sound | None:
     """The element's sound; it ends with its file, where its picture would freeze."""
     if footage is None or not footage.audible or (element.type == "video" and element.volume == 0):
         return None
-    frames = min(span.frames, _heard(element, footage, rate, span.frames))
+    once = _heard(element, footage, rate, span.frames)
+    again = element.loop or element.on_short == "loop"
+    frames = span.frames if again and once else min(span.frames, once)
     if frames == 0 and span.frames:
         return None  # a video trimmed past the end of its shorter sound
     length = frames / rate
@@ -187,6 +219,8 @@ def _sound(element: Element, footage: Footage | None, span: Span, rate: Fraction
         start=span.start / rate,
         duration=length,
         trim_start=element.trim_start,
+        speed=element.speed,
+        loop=once / rate if frames > once else None,
         volume=element.volume,
         fade_in=min(element.audio_fade_in, length),
         fade_out=min(element.audio_fade_out, length),
@@ -194,7 +228,9 @@ def _sound(element: Element, footage: Footage | None, span: Span, rate: Fraction
 
 
 def _heard(element: Element, footage: Footage, rate: Fraction, most: int) -> int:
-    if footage.sound_length is None:
+    length = heard(element, footage)
+    if element.loop or element.on_short == "loop":
+        length = played(element, footage) or length  # it begins again with its picture
+    if length is None:
         return most
-    left = footage.sound_length - element.trim_start
-    return max(1, snap(left, rate)) if left > 0 else 0
+    return max(1, snap(length, rate)) if length > 0 else 0

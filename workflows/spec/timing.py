@@ -15,7 +15,7 @@ from typing import Any
 
 from workflows.errors import InvalidSpec
 from workflows.spec.faults import problem
-from workflows.spec.footage import Footage
+from workflows.spec.footage import Footage, played
 from workflows.spec.model import Element, JobSpec
 from workflows.spec.quantities import MAX_SECONDS
 from workflows.spec.shares import STILL_SECONDS, has_shares, settled, without_shares
@@ -109,8 +109,8 @@ def _end_of_last(slots: Sequence[_Slot], index: int) -> Fraction:
 
 
 def _slot(index: int, element: Element, start: Fraction, footage: Footage | None, *, followed: bool) -> _Slot:
-    length = footage.length if footage else None
-    media_end = None if length is None else start + length - element.trim_start
+    length = played(element, footage) if footage else None
+    media_end = None if length is None else start + length
     end: Fraction | None = None
     if isinstance(element.duration, Fraction):
         end = start + element.duration
@@ -118,7 +118,8 @@ def _slot(index: int, element: Element, start: Fraction, footage: Footage | None
         end = media_end
     elif element.duration is None and followed:
         end = media_end or start + STILL_SECONDS
-    return _Slot(index=index, element=element, start=start, end=end, media_end=media_end)
+    # What loops has no end of its own, and so does not make the job longer.
+    return _Slot(index=index, element=element, start=start, end=end, media_end=None if element.loop else media_end)
 
 
 def _capped(slots: Sequence[_Slot]) -> Iterator[_Slot]:
