@@ -44,15 +44,48 @@ def _part(sound: Sound, inputs: Inputs) -> Any:
     """One sound, cut, faded and moved to its place. Of one that began before, only what is left."""
     delay = samples(sound.start)
     past = max(0, -delay)
+    if past and (sound.speed != 1 or sound.loop):  # stretched or repeated, it cannot be entered in the middle
+        return _made(sound, inputs, 0).filter("atrim", start_sample=past).filter("asetpts", "N/SR/TB")
+    stream = _made(sound, inputs, past)
+    if past:
+        return stream.filter("asetpts", "N/SR/TB")
+    return stream.filter("adelay", f"{delay}S", all=1) if delay else stream
+
+
+def _made(sound: Sound, inputs: Inputs, past: int) -> Any:
+    """The sound from its sample `past` on, with the times it has in the whole."""
     stream, skipped = _opened(sound, inputs, past)
     length = samples(sound.duration)
     stream = stream.filter("aresample", RATE, **{"async": 1, "first_pts": 0})
     stream = _stereo(stream, _channels(sound, inputs))
-    stream = stream.filter("atrim", start_sample=skipped, end_sample=skipped + length - past)
-    stream = _shaped(stream.filter("asetpts", f"(N+{past})/SR/TB" if past else "N/SR/TB"), sound, length)
-    if past:
-        return stream.filter("asetpts", "N/SR/TB")
-    return stream.filter("adelay", f"{delay}S", all=1) if delay else stream
+    once = min(length, samples(sound.loop)) if sound.loop else length
+    # Stretching loses some of what comes last; so it gets more, and what is too much is cut.
+    taken = once if sound.speed == 1 else samples(once * sound.speed / RATE + PREROLL_S)
+    stream = stream.filter("atrim", start_sample=skipped, end_sample=skipped + taken - past)
+    stream = stream.filter("asetpts", f"(N+{past})/SR/TB" if past else "N/SR/TB")
+    return _shaped(_repeated(_at_speed(stream, sound, once), once, length), sound, length)
+
+
+def _at_speed(stream: Any, sound: Sound, length: int) -> Any:
+    """Faster or slower at the same pitch, `length` samples."""
+    if sound.speed == 1:
+        return stream
+    rest = float(sound.speed)
+    # Beyond these atempo leaves samples out, or refuses.
+    while not 0.5 <= rest <= 2:
+        step = 0.5 if rest < 1 else 2.0
+        stream = stream.filter("atempo", step)
+        rest /= step
+    stream = stream.filter("atempo", f"{rest:.9f}").filter("apad", whole_len=length)
+    return stream.filter("atrim", end_sample=length).filter("asetpts", "N/SR/TB")
+
+
+def _repeated(stream: Any, once: int, length: int) -> Any:
+    """Again and again, up to `length` samples; each time exactly as long as the picture's."""
+    if once >= length:
+        return stream
+    stream = stream.filter("apad", whole_len=once).filter("aloop", loop=-1, size=once)
+    return stream.filter("atrim", end_sample=length).filter("asetpts", "N/SR/TB")
 
 
 def _opened(sound: Sound, inputs: Inputs, past: int) -> tuple[Any, int]:

@@ -6,7 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -14,12 +14,13 @@ from typing import Any
 
 import ffmpeg
 
-from orchestrator_tasks.ffmpeg import audio, binary, containers, encoders, graph, images, raster, text
+from orchestrator_tasks.ffmpeg import audio, binary, containers, encoders, graph, images, looks, raster, text
 from orchestrator_tasks.ffmpeg.command import RenderCommand, RenderWarning
 from orchestrator_tasks.ffmpeg.encoders import Finish
 from orchestrator_tasks.ffmpeg.geometry import Rect
 from orchestrator_tasks.ffmpeg.graph import Item
 from orchestrator_tasks.ffmpeg.inputs import InputFile, Inputs, Limits
+from orchestrator_tasks.ffmpeg.looks import Drawn
 from orchestrator_tasks.ffmpeg.picture import Composer
 from orchestrator_tasks.ffmpeg.raster import Raster
 from workflows.errors import OrchestratorError
@@ -97,18 +98,27 @@ class Drawing:
         layer = item.layer
         if layer.kind == "text":
             return self._text(item, onto)
+        if layer.kind == "shape":
+            return self._placed(looks.shape(layer, item.place.shown), item, onto)
         try:
-            pixels = images.draw(self.files[item.source], item.place, self.limits.max_pixels)
+            pixels = images.draw(self.files[item.source], layer, item.place, self.limits.max_pixels)
         except OrchestratorError as err:
             err.details |= {"element_id": layer.element_id, "source": item.source}
             raise
-        return raster.place(pixels, item.place.shown.x, item.place.shown.y, onto, layer.opacity)
+        shown = item.place.shown
+        return self._placed(looks.dressed(Drawn(pixels=pixels, x=shown.x, y=shown.y), layer), item, onto)
 
     def _text(self, item: Item, onto: Rect) -> Raster | None:
         layer = item.layer
-        picture = text.draw(item.style, layer.box.width)
+        picture = text.draw(item.style, layer.box.width, layer.box.height)
         self.warnings += [_no_glyph(item, character) for character in picture.missing]
-        return raster.place(picture.pixels, layer.box.x + picture.x, layer.box.y + picture.y, onto, layer.opacity)
+        drawn = Drawn(pixels=picture.pixels, x=layer.box.x + picture.x, y=layer.box.y + picture.y)
+        block = replace(picture.block, x=layer.box.x + picture.block.x, y=layer.box.y + picture.block.y)
+        return self._placed(looks.written(drawn, block, layer), item, onto)
+
+    @staticmethod
+    def _placed(drawn: Drawn, item: Item, onto: Rect) -> Raster | None:
+        return raster.place(drawn.pixels, drawn.x, drawn.y, onto, item.layer.opacity)
 
 
 def _no_glyph(item: Item, character: str) -> RenderWarning:

@@ -60,6 +60,14 @@ def _characters(file: Path) -> frozenset[int]:
         return frozenset(face.getBestCmap())
 
 
+@cache
+def line_height(family: str) -> float:
+    """The font's own height of a line, in font sizes."""
+    with TTFont(find(family).file, lazy=True) as face:
+        metrics = face["hhea"]
+        return float((metrics.ascent - metrics.descent + metrics.lineGap) / face["head"].unitsPerEm)
+
+
 @contextmanager
 def only_shipped() -> Iterator[None]:
     """Inside, fontconfig starts with the shipped fonts and nothing else; the first text must be laid out here.

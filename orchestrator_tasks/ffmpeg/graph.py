@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from orchestrator_tasks.ffmpeg import colour
-from orchestrator_tasks.ffmpeg.geometry import Placement, Rect, canvas, placement
-from workflows.spec.media import MediaInfo
+from orchestrator_tasks.ffmpeg.geometry import Placement, Rect, canvas, placement, rect_of
+from workflows.spec.look import cropped_size
+from workflows.spec.media import MediaInfo, VideoStream
 from workflows.spec.model import TextStyle
 from workflows.spec.timeline import Layer, Timeline
 
@@ -44,7 +45,7 @@ class Item:
 
     @property
     def place(self) -> Placement:
-        """`placed` of a video or image item that is on the canvas: after drop_unseen, all of them."""
+        """`placed` of a video, image or shape item that is on the canvas: after drop_unseen, all of them."""
         return cast(Placement, self.placed)
 
     @property
@@ -107,15 +108,30 @@ def build(timeline: Timeline, media: Mapping[str, MediaInfo]) -> Scene:
 
 def _item(order: int, layer: Layer, media: Mapping[str, MediaInfo], onto: Rect) -> Item:
     video = media[layer.source].video if layer.source else None
+    # A turned box shows on the canvas what lay off it, and so does a shadow.
+    within = rect_of(layer.box) if layer.look.drawn_whole else onto
     return Item(
         order=order,
         layer=layer,
         start=layer.start,
         frames=layer.frames,
         skip=0,
-        placed=placement(layer.fit, layer.box, (video.width, video.height), onto) if video else None,
-        alpha=video.alpha if video else True,
+        placed=_placed(layer, video, within),
+        alpha=layer.look.see_through or _see_through(layer, video),
     )
+
+
+def _placed(layer: Layer, video: VideoStream | None, within: Rect) -> Placement | None:
+    if layer.kind == "shape":
+        return placement("fill", layer.box, (1, 1), within)
+    size = cropped_size(layer.look.crop, (video.width, video.height)) if video else (0, 0)
+    return placement(layer.fit, layer.box, size, within) if video else None
+
+
+def _see_through(layer: Layer, video: VideoStream | None) -> bool:
+    if layer.fill_color:
+        return colour.parse(layer.fill_color)[3] < 255
+    return video.alpha if video else True
 
 
 def cut_to_timeline(scene: Scene) -> Scene:
@@ -128,7 +144,9 @@ def drop_unseen(scene: Scene) -> Scene:
     """Leave out what is fully transparent or has no pixel on the canvas."""
 
     def seen(item: Item) -> bool:
-        return item.layer.opacity > 0 and (item.layer.kind == "text" or item.placed is not None)
+        if item.layer.opacity <= 0 or (item.layer.kind != "text" and item.placed is None):
+            return False
+        return item.layer.kind == "text" or rect_of(item.layer.bounds).meet(scene.canvas) is not None
 
     return replace(scene, items=tuple(filter(seen, scene.items)))
 

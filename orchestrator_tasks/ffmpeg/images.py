@@ -6,17 +6,19 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
-from orchestrator_tasks.ffmpeg.geometry import Placement
+from orchestrator_tasks.ffmpeg.geometry import Placement, blur_pad_sigma, placement, rect_of
 from orchestrator_tasks.ffmpeg.raster import Pixels
 from workflows.errors import SourceCorrupt, SourceNotMedia, SourceOverLimits
+from workflows.spec.look import CropShares
+from workflows.spec.timeline import Box, Layer
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 
-def draw(path: Path, placed: Placement, max_pixels: int) -> Pixels:
-    """The visible part of the picture as straight RGBA; of an animation, the first frame.
+def draw(path: Path, layer: Layer, placed: Placement, max_pixels: int) -> Pixels:
+    """The visible part of the layer's picture as straight RGBA; of an animation, the first frame.
 
     Raises SourceNotMedia, SourceCorrupt, SourceOverLimits.
     """
@@ -25,6 +27,10 @@ def draw(path: Path, placed: Placement, max_pixels: int) -> Pixels:
             upright = _eight_bit(ImageOps.exif_transpose(picture)).convert("RGBA")
         except (OSError, SyntaxError, ValueError) as err:  # what Pillow's decoders raise on damaged data
             raise SourceCorrupt(f"The picture cannot be decoded: {err}") from err
+    if layer.look.crop:
+        upright = _cropped(upright, layer.look.crop)
+    if layer.fit == "blur-pad":
+        return np.array(_blur_padded(upright, layer.box, placed))
     return np.array(_scaled(upright, placed))
 
 
@@ -51,6 +57,23 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     return picture
+
+
+def _cropped(picture: Image.Image, crop: CropShares) -> Image.Image:
+    left, top = round(crop.x * picture.width), round(crop.y * picture.height)
+    right = max(left + 1, round((crop.x + crop.width) * picture.width))
+    return picture.crop((left, top, right, max(top + 1, round((crop.y + crop.height) * picture.height))))
+
+
+def _blur_padded(picture: Image.Image, box: Box, placed: Placement) -> Image.Image:
+    """The picture contained, over itself covering the box and blurred; only then cut to what is visible."""
+    whole, size = rect_of(box), (picture.width, picture.height)
+    behind, front = (placement(fit, box, size, whole) for fit in ("cover", "contain"))
+    if behind is None or front is None:
+        return _scaled(picture, placed)
+    padded = _scaled(picture, behind).filter(ImageFilter.GaussianBlur(blur_pad_sigma(box)))
+    padded.alpha_composite(_scaled(picture, front), (front.shown.x - box.x, front.shown.y - box.y))
+    return padded.crop((placed.left, placed.top, placed.left + placed.shown.width, placed.top + placed.shown.height))
 
 
 def _scaled(picture: Image.Image, placed: Placement) -> Image.Image:

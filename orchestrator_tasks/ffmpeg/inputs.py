@@ -14,7 +14,7 @@ from typing import Any
 
 import ffmpeg
 
-from orchestrator_tasks.ffmpeg.raster import Raster
+from orchestrator_tasks.ffmpeg.raster import Coverage, Raster
 from workflows.errors import SourceNotMedia
 from workflows.spec.media import MediaInfo
 
@@ -83,17 +83,31 @@ class Inputs:
             **options,
         )
 
+    def has_alpha(self, source: str) -> bool:
+        """Whether the source's own picture can be see-through."""
+        video = self.media[source].video
+        return video is not None and video.alpha
+
     def still(self, raster: Raster) -> Any:
         """One frame of raw pixels."""
         name = self.workspace / f"raster-{len(self.added)}.raw"
-        self.added.append(InputFile(name=name, target=raster.write(name), source=None))
+        return self._raw(raster.write(name), raster.pixel_format, (raster.rect.width, raster.rect.height))
+
+    def mask(self, coverage: Coverage) -> Any:
+        """One grey frame: an alpha plane."""
+        name = self.workspace / f"mask-{len(self.added)}.raw"
+        name.write_bytes(coverage.tobytes())
+        return self._raw(name, "gray", (coverage.shape[1], coverage.shape[0]))
+
+    def _raw(self, name: Path, pixel_format: str, size: tuple[int, int]) -> Any:
+        self.added.append(InputFile(name=name, target=name, source=None))
         return ffmpeg.input(
             f"file:{name}",
             f="rawvideo",
             format_whitelist="rawvideo",
             protocol_whitelist="file",
-            pixel_format=raster.pixel_format,
-            video_size=(raster.rect.width, raster.rect.height),
+            pixel_format=pixel_format,
+            video_size=size,
             framerate=str(self.rate),
         )
 

@@ -8,24 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 from typing import Any
 
 import ffmpeg
 import numpy as np
 
-from orchestrator_tasks.ffmpeg import colour
-from orchestrator_tasks.ffmpeg.geometry import Placement, canvas
+from orchestrator_tasks.ffmpeg import colour, colouring, effects, shapes
+from orchestrator_tasks.ffmpeg.geometry import Placement, Rect, blur_pad_sigma, canvas, placement, rect_of
 from orchestrator_tasks.ffmpeg.graph import Item, Scene, Span
 from orchestrator_tasks.ffmpeg.inputs import UNINDEXED_MARGIN_S, Inputs, decimal, demuxer_of
 from orchestrator_tasks.ffmpeg.raster import Raster
-from workflows.errors import SourceCorrupt
+from workflows.errors import SourceCorrupt, SourceOverLimits
+from workflows.spec.look import cropped_size
 from workflows.spec.media import MediaInfo, VideoStream
+from workflows.spec.model import UNFILTERED
 
 # A frame belongs to an instant when its time is no later than this after it. Containers round times (Matroska to
 # 1 ms) and people write 0.0667 for 2/29.97; not a multiple of 1/30000 s, so that no NTSC frame lies on the edge.
 TOLERANCE = Fraction(125, 100_000)
 _MICRO = 1_000_000
+
+LOOP_BYTES = 200_000_000  # of frames kept for a loop; a longer one is read from its file each time
+MAX_ROUNDS = 16
+BYTES_A_PIXEL = 2.5  # 4:2:0 with alpha
 
 Draw = Callable[[Item], Raster | None]
 
@@ -46,7 +52,7 @@ class Composer:
         """The finished picture stream of exactly `scene.frames` frames."""
         stream = self._back(scene)
         for item in scene.items:
-            stream = self._over(stream, item)
+            stream = self._over(stream, item, scene.canvas)
         return stream.filter("setparams", **colour.TAGS)
 
     def _back(self, scene: Scene) -> Any:
@@ -64,7 +70,7 @@ class Composer:
             return self._faded(clip, span.item, alpha=False)
         raster = self.draw(span.item)
         if raster is None or not raster.opaque:  # see-through after all: its header promised otherwise
-            return self._over(self._fill(span, scene), replace(span.item, start=0))
+            return self._over(self._fill(span, scene), replace(span.item, start=0), scene.canvas)
         return self._repeated(self._converted(raster, scene.pix_fmt), span.frames)
 
     def _fill(self, span: Span, scene: Scene) -> Any:
@@ -77,9 +83,9 @@ class Composer:
     def _repeated(self, stream: Any, frames: int) -> Any:
         return stream.filter("loop", loop=frames - 1, size=1).filter("setpts", "N")
 
-    def _over(self, under: Any, item: Item) -> Any:
+    def _over(self, under: Any, item: Item, onto: Rect) -> Any:
         if item.layer.kind == "video":
-            stream, at = self._translucent_clip(item), item.place.shown
+            stream, at = self._translucent_clip(item, onto)
         else:
             raster = self.draw(item)
             if raster is None:
@@ -90,32 +96,84 @@ class Composer:
         window = f"between(t,{float(first):.6f},{float(last):.6f})"
         return ffmpeg.overlay(under, stream, x=at.x, y=at.y, eof_action="repeat", enable=window)
 
-    def _translucent_clip(self, item: Item) -> Any:
-        clip = self._clip(item, "yuva420p")
-        if item.layer.opacity < 1:
+    def _translucent_clip(self, item: Item, onto: Rect) -> tuple[Any, Rect]:
+        """The item's frames with their alpha, and where they lie."""
+        clip, at = self._clip(item, "yuva420p"), item.place.shown
+        if item.layer.look.masked:
+            clip, at = self._dressed(clip, item, onto)
+        elif item.layer.opacity < 1:
             clip = clip.filter("lutyuv", a=f"val*{item.layer.opacity:.6f}")
         clip = self._faded(clip, item, alpha=True)
-        return clip.filter("setpts", f"PTS+{item.start - item.skip}")
+        return clip.filter("setpts", f"PTS+{item.start - item.skip}"), at
+
+    def _dressed(self, clip: Any, item: Item, onto: Rect) -> tuple[Any, Rect]:
+        """Turned, and under an alpha mask that is drawn once: its edges are smooth and it carries the opacity."""
+        layer, at = item.layer, item.place.shown
+        if layer.look.rotation:
+            clip, at = effects.turned(clip, item, onto)
+        cover = shapes.coverage(layer.box, layer.look, item.place.shown, at)
+        alpha = self.inputs.has_alpha(item.source) or layer.look.chroma_key is not None
+        mask = self.inputs.mask(np.rint(cover * layer.opacity).astype(np.uint8))
+        return effects.masked(clip, mask, alpha=alpha), at
 
     def _clip(self, item: Item, pix_fmt: str) -> Any:
-        """The item's frames, scaled and cropped; its times count from the layer's first frame."""
+        """The item's frames, fitted and colored; its times count from the layer's first frame."""
+        if item.layer.on_short == "loop":
+            return self._looped(item, pix_fmt)
+        stream = self._once(item, pix_fmt)
+        if item.layer.lasts is not None:
+            stream = stream.filter("trim", end_frame=max(1, item.layer.lasts - item.skip))
+        # A source that ends early shows its last frame.
+        if item.layer.on_short == "black":
+            stream = stream.filter("tpad", stop=-1, stop_mode="add", color="black")
+        else:
+            stream = stream.filter("tpad", stop=-1, stop_mode="clone")
+        return self._exactly(stream, item.frames, first=item.skip)
+
+    def _looped(self, item: Item, pix_fmt: str) -> Any:
+        """The item's frames, from the start of its layer's source again and again."""
+        lasts, shown = item.layer.lasts or 1, item.place.shown
+        first = item.skip % lasts
+        if lasts * shown.width * shown.height * BYTES_A_PIXEL <= LOOP_BYTES:
+            stream = self._one_round(item, pix_fmt).filter("loop", loop=-1, size=lasts).filter("setpts", "N")
+        elif _countable(self.inputs.media[item.source]):
+            stream, first = self._once(item, pix_fmt, again=True), item.skip
+        else:
+            rounds = [self._one_round(item, pix_fmt) for _ in range(_rounds(item, first))]
+            stream = self._on_grid(ffmpeg.filter(rounds, "concat", n=len(rounds), v=1, a=0), "N")
+        stream = stream.filter("trim", start_frame=first, end_frame=first + item.frames)
+        return self._on_grid(stream, f"N+{item.skip}" if item.skip else "N")
+
+    def _one_round(self, item: Item, pix_fmt: str) -> Any:
+        """What is repeated."""
+        lasts = item.layer.lasts or 1
+        stream = self._once(replace(item, skip=0, frames=lasts), pix_fmt)
+        return self._exactly(stream.filter("tpad", stop=-1, stop_mode="clone"), lasts)
+
+    def _once(self, item: Item, pix_fmt: str, *, again: bool = False) -> Any:
+        """The frames of the source as far as it goes, or without end, read from the file each time."""
         media = self.inputs.media[item.source]
         if media.video is None:
             raise SourceCorrupt(f"The source of {item.layer.element_id!r} has no picture.")
-        stream = _conformed(self._frames(item, media, media.video), media.video, item.place, pix_fmt)
-        # A source that ends early shows its last frame.
-        stream = stream.filter("tpad", stop=-1, stop_mode="clone")
-        return self._exactly(stream, item.frames, first=item.skip)
+        frames = self._replayed if again else self._frames
+        stream = _fitted(frames(item, media, media.video), media.video, item, pix_fmt)
+        look = item.layer.look
+        if look.chroma_key:
+            stream = colouring.keyed(stream, look.chroma_key)
+        if look.filters != UNFILTERED:
+            stream = colouring.filtered(stream, look.filters, pix_fmt)
+        return stream
 
     def _frames(self, item: Item, media: MediaInfo, video: VideoStream) -> Any:
         """One source frame per output frame: frame n is the one on screen at the item's beginning + n/rate."""
-        begin = _begin(item.layer.trim_start + item.skip / self.rate, media, video)
+        speed = item.layer.speed
+        begin = _begin(item.layer.trim_start + self._played(item), media, video)
         grid = video.frame_rate
         seek = floor((begin + TOLERANCE) * grid) / grid if grid else begin
         margin = UNINDEXED_MARGIN_S.get(demuxer_of(media), 0)
         opened = max(Fraction(0), seek - margin)
         stream = self._opened(item, opened)["V:0"].filter("settb", "1/1000000")
-        if grid == self.rate:
+        if grid == self.rate and speed == 1:
             stream = stream.filter("setpts", f"PTS-{_micro(seek - opened)}")
             return stream.filter("fps", fps=self.rate, round="near", start_time=0)
         if grid:
@@ -124,7 +182,31 @@ class Composer:
                 stream = stream.filter("tpad", stop=1, stop_mode="clone")
             stream = stream.filter("setpts", _snapped(grid))
         late = begin - opened + TOLERANCE
-        return stream.filter("setpts", f"PTS-({_micro(late)})").filter("fps", fps=self.rate, round="up", start_time=0)
+        times = f"PTS-({_micro(late)})" if speed == 1 else f"(PTS-({_micro(late)}))*{1 / speed}"
+        return stream.filter("setpts", times).filter("fps", fps=self.rate, round="up", start_time=0)
+
+    def _replayed(self, item: Item, _: MediaInfo, video: VideoStream) -> Any:
+        """The same without end, from the layer's first frame on.
+
+        FFmpeg's own times are of no use where a file begins again (and -ss with -stream_loop begins again elsewhere):
+        frames are counted, and each time through begins exactly `lasts` frames after the one before.
+        """
+        layer, grid, counted = item.layer, video.frame_rate or self.rate, video.frames or 1
+        once = (layer.lasts or 1) / self.rate
+        first = min(floor((layer.trim_start + TOLERANCE) * grid), counted - 1)
+        late = layer.trim_start + TOLERANCE - first / grid
+        used = max(1, min(counted - first, ceil((once * layer.speed + late) * grid)))
+        stream = self.inputs.read(item.source, Fraction(0), an=None, stream_loop=-1)["V:0"].filter("settb", "1/1000000")
+        stream = stream.filter("select", f"between(mod(n,{counted}),{first},{first + used - 1})")
+        within = f"max(0,(mod(N,{used})*({1 / grid})-({late}))*({1 / layer.speed}))"
+        # A hair early, so that rounding to microseconds never makes a frame late.
+        times = f"1000000*(floor(N/{used})*({once})+{within})-50"
+        return stream.filter("setpts", times).filter("fps", fps=self.rate, round="up", start_time=0)
+
+    def _played(self, item: Item) -> Fraction:
+        """How far into its source the piece begins; what is over stays at its last frame."""
+        skip = item.skip if item.layer.lasts is None else min(item.skip, item.layer.lasts - 1)
+        return skip / self.rate * item.layer.speed
 
     def _opened(self, item: Item, seek: Fraction) -> Any:
         if seek or item.skip:
@@ -167,6 +249,27 @@ class Composer:
         return stream.filter("settb", f"{1 / self.rate}").filter("setpts", number)
 
 
+def _fitted(stream: Any, video: VideoStream, item: Item, pix_fmt: str) -> Any:
+    """Cropped and fitted to the box."""
+    layer = item.layer
+    if layer.look.crop:
+        stream = effects.cropped(stream, layer.look.crop)
+    if layer.fit != "blur-pad":
+        return _conformed(stream, video, item.place, pix_fmt)
+    whole, size = rect_of(layer.box), cropped_size(layer.look.crop, (video.width, video.height))
+    behind, front = (placement(fit, layer.box, size, whole) for fit in ("cover", "contain"))
+    if behind is None or front is None:
+        return _conformed(stream, video, item.place, pix_fmt)
+    both = stream.filter_multi_output("split")
+    blurred = colouring.blurred(_conformed(both[0], video, behind, pix_fmt), blur_pad_sigma(layer.box))
+    sharp = _conformed(both[1], video, front, pix_fmt)
+    padded = ffmpeg.overlay(blurred, sharp, x=front.shown.x - layer.box.x, y=front.shown.y - layer.box.y)
+    shown, place = item.place.shown, item.place
+    if (shown.width, shown.height) != (place.width, place.height):
+        padded = padded.filter("crop", shown.width, shown.height, place.left, place.top)
+    return padded.filter("format", pix_fmts=pix_fmt, **colour.OUTPUT)
+
+
 def _conformed(stream: Any, video: VideoStream, placed: Placement, pix_fmt: str) -> Any:
     """In the output's colours, scaled, cropped, with square pixels."""
     matrix = colour.assumed_matrix(video)
@@ -186,6 +289,23 @@ def _tone_mapped(stream: Any) -> Any:
     linear = stream.filter("zscale", transfer="linear", npl=100).filter("format", "gbrpf32le")
     mapped = linear.filter("zscale", primaries="bt709").filter("tonemap", tonemap="hable", desat=0)
     return mapped.filter("zscale", transfer="bt709", matrix="bt709", range="tv")
+
+
+def _countable(media: MediaInfo) -> bool:
+    """Whether the source's frames are known to be so many, at an even rate."""
+    return bool(media.video and media.video.frames and media.video.frame_rate)
+
+
+def _rounds(item: Item, first: int) -> int:
+    """How many times the source is opened. Raises SourceOverLimits for too many: each takes a decoder's memory."""
+    rounds = ceil((first + item.frames) / (item.layer.lasts or 1))
+    if rounds > MAX_ROUNDS:
+        message = (
+            f"Element {item.layer.element_id!r} would repeat {rounds} times; a long source in a container "
+            f"that does not count its frames can be repeated {MAX_ROUNDS} times."
+        )
+        raise SourceOverLimits(message, details={"element_id": item.layer.element_id})
+    return rounds
 
 
 def _changing(item: Item) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from orchestrator_tasks.ffmpeg.geometry import Rect
 
 Pixels = NDArray[np.uint8]  # height x width x 4, straight RGBA
+Coverage = NDArray[np.uint8]  # height x width: how much of each pixel is covered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ def place(pixels: Pixels, x: int, y: int, canvas: Rect, opacity: float) -> Raste
 
     4:2:0 shares one colour between 2 x 2 pixels, so the raster is grown to even edges with transparent pixels.
     """
+    if not pixels.size:
+        return None
     pixels = _even(pixels, x % 2, y % 2)
     whole = Rect(x=x - x % 2, y=y - y % 2, width=pixels.shape[1], height=pixels.shape[0])
     rect = whole.meet(canvas)

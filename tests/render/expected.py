@@ -22,6 +22,17 @@ class Source(Protocol):
     def at(self, n: int) -> np.ndarray: ...
 
 
+class Flat:
+    """A shape's fill as a source."""
+
+    def __init__(self, color: str) -> None:
+        digits = f"{color.removeprefix('#')}ff"[:8]
+        self.pixels = np.array([[[int(digits[i : i + 2], 16) for i in (0, 2, 4, 6)]]], np.uint8)
+
+    def at(self, _: int) -> np.ndarray:
+        return self.pixels
+
+
 def composite(timeline: Timeline, sources: Mapping[str, Source], n: int) -> np.ndarray:
     """RGB (float) of output frame n."""
     fill = timeline.fill_color.removeprefix("#")
@@ -30,7 +41,8 @@ def composite(timeline: Timeline, sources: Mapping[str, Source], n: int) -> np.n
     picture[:] = [int(fill[i : i + 2], 16) for i in (0, 2, 4)]
     for layer in timeline.layers:
         if layer.start <= n < layer.start + layer.frames:
-            _blend(picture, layer, sources[layer.source], n - layer.start, timeline.frame_rate)
+            source = sources[layer.source] if layer.source else Flat(str(layer.fill_color))
+            _blend(picture, layer, source, n - layer.start, timeline.frame_rate)
     return picture
 
 
@@ -44,20 +56,52 @@ def opacity(layer: Layer, at: int) -> float:
 def _blend(picture: np.ndarray, layer: Layer, source: Source, at: int, rate: Fraction) -> None:
     index = floor((layer.trim_start + at / rate) * source.rate) if isinstance(source, Clip) else 0
     pixels = source.at(index).astype(float)
-    box, (high, wide) = layer.box, pixels.shape[:2]
-    across, down = box.width / wide, box.height / high
-    if layer.fit != "fill":
-        across = down = max(across, down) if layer.fit == "cover" else min(across, down)
-    left = box.x + (box.width - wide * across) / 2
-    top = box.y + (box.height - high * down) / 2
-    rows, columns = np.arange(picture.shape[0]) + 0.5, np.arange(picture.shape[1]) + 0.5
-    y, x = np.floor((rows - top) / down).astype(int), np.floor((columns - left) / across).astype(int)
-    seen_y = (y >= 0) & (y < high) & (rows > box.y) & (rows < box.y + box.height)
-    seen_x = (x >= 0) & (x < wide) & (columns > box.x) & (columns < box.x + box.width)
-    patch = pixels[np.ix_(y[seen_y], x[seen_x])]
+    across, down = _in_box(layer, *picture.shape[:2])
+    x, y, inside = _sampled(layer, pixels.shape[1], pixels.shape[0], across, down)
+    inside &= _rounded(layer, across, down)
+    patch = pixels[y[inside], x[inside]]
     alpha = patch[..., 3:] / 255 * opacity(layer, at)
-    place = np.ix_(seen_y, seen_x)
-    picture[place] = patch[..., :3] * alpha + picture[place] * (1 - alpha)
+    picture[inside] = patch[..., :3] * alpha + picture[inside] * (1 - alpha)
+
+
+def _in_box(layer: Layer, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel of the canvas lies in the layer's box before it is turned, from its upper left corner."""
+    box = layer.box
+    y, x = np.mgrid[:rows, :columns] + 0.5
+    x, y = x - box.x - box.width / 2, y - box.y - box.height / 2
+    angle = np.deg2rad(float(layer.look.rotation))
+    turned = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    return turned[0] + box.width / 2, turned[1] + box.height / 2
+
+
+def _sampled(
+    layer: Layer, wide: int, high: int, across: np.ndarray, down: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The source's pixel at each place in the box, and whether there is one."""
+    crop, box = layer.look.crop, layer.box
+    left, top, wide, high = (
+        (float(crop.x * wide), float(crop.y * high), float(crop.width * wide), float(crop.height * high))
+        if crop
+        else (0, 0, wide, high)
+    )
+    scales = box.width / wide, box.height / high
+    if layer.fit != "fill":
+        scales = ({"cover": max(scales), "contain": min(scales), "none": 1}[layer.fit],) * 2
+    x = (across - box.width / 2) / scales[0] + wide / 2
+    y = (down - box.height / 2) / scales[1] + high / 2
+    inside = (x >= 0) & (x < wide) & (y >= 0) & (y < high)
+    inside &= (across > 0) & (across < box.width) & (down > 0) & (down < box.height)
+    return np.floor(x + left).astype(int), np.floor(y + top).astype(int), inside
+
+
+def _rounded(layer: Layer, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Whether places lie inside the ellipses that round the box's corners."""
+    wide, high = (float(radius) for radius in layer.look.radii)
+    if not wide or not high:
+        return np.ones(across.shape, bool)
+    beyond_x = np.maximum(0, np.abs(across - layer.box.width / 2) - (layer.box.width / 2 - wide)) / wide
+    beyond_y = np.maximum(0, np.abs(down - layer.box.height / 2) - (layer.box.height / 2 - high)) / high
+    return beyond_x**2 + beyond_y**2 <= 1
 
 
 def flat(picture: np.ndarray, margin: int = 6) -> np.ndarray:

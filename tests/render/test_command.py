@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from orchestrator_tasks.ffmpeg import binary
 from orchestrator_tasks.ffmpeg.compile import compile_timeline
 from orchestrator_tasks.ffmpeg.inputs import Limits
 from orchestrator_tasks.ffmpeg.probe import probe
@@ -20,6 +21,7 @@ from workflows.settings import Settings
 from workflows.spec.media import MediaInfo
 from workflows.spec.timeline import Timeline
 
+GOLDEN = Path(__file__).parent / "golden"
 WORDS = "it's %{metadata}; [x]movie=/etc/passwd,\\:"
 
 
@@ -56,6 +58,12 @@ def scene() -> Timeline:
 @pytest.fixture
 def command(files: dict[str, Path], media: dict[str, MediaInfo], tmp_path: Path) -> list[str]:
     return list(compile_timeline(scene(), media, files, PLAIN, tmp_path, out=tmp_path / "o.mp4").argv)
+
+
+def test_a_scene_without_effects_compiles_as_it_always_did(command: list[str], tmp_path: Path) -> None:
+    """Effects cost those who use them: the commands of plain layers are held, word by word."""
+    words = [word.replace(str(tmp_path), "WORK").replace(str(binary.locate()), "FFMPEG") for word in command]
+    assert "\n".join(words).replace(";", ";\n") + "\n" == (GOLDEN / "plain_command.txt").read_text()
 
 
 def graph_of(command: list[str]) -> str:

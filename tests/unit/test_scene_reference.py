@@ -32,7 +32,7 @@ def table(heading: str) -> list[dict[str, str]]:
 
 ROWS = [
     (kind, row)
-    for heading in ("Job", "Quality", "Element", "Animation")
+    for heading in ("Job", "Quality", "Element", "Crop", "Chroma key", "Animation")
     for row in table(heading)
     for kind in row["applies to"].split(", ")
 ]
@@ -62,7 +62,7 @@ WORDS = [(kind, row) for kind, row in ROWS if row["type"] == "word" and (kind, r
 @pytest.mark.parametrize(("kind", "row"), WORDS, ids=lambda value: value if isinstance(value, str) else value["name"])
 def test_words_in_the_meaning_are_accepted(kind: str, row: dict[str, str]) -> None:
     field = SCHEMA[kind][row["name"].strip("`")]
-    words = re.findall(r"`([A-Za-z0-9_]+)`", row["meaning"])
+    words = re.findall(r"`([A-Za-z0-9_-]+)`", row["meaning"])
     assert words
     for word in words:
         assert field.deserialize(word) == word

@@ -166,10 +166,9 @@ def test_a_mistyped_word_names_the_nearest(body: object, path: str, near: str) -
     [
         (job(video(), output_format="hls"), "output_format"),
         (job(video(), workflow="distributed"), "workflow"),
-        (job(video(rotation=90)), "elements[0].rotation"),
-        (job(video(x="10vw")), "elements[0].x"),
-        (job(image(fit="blur-pad")), "elements[0].fit"),
-        (job({"type": "shape"}), "elements[0].type"),
+        (job(video(keyframes=[])), "elements[0].keyframes"),
+        (job(image(mask="star")), "elements[0].mask"),
+        (job({"type": "captions"}), "elements[0].type"),
     ],
 )
 def test_what_the_design_has_and_this_version_does_not_is_told_so(body: object, path: str) -> None:

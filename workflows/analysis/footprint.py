@@ -26,6 +26,7 @@ PCM_BYTES_PER_S = 192_000
 PCM = frozenset({"prores", "wav"})  # outputs whose sound is not coded
 SOURCE_BYTES_PER_S = 1_250_000  # 10 Mb/s, for sources not fetched yet
 STILL_BYTES = 4 * MIB
+KEPT_BYTES = 200_000_000  # of frames for one loop, at most
 
 
 def memory_bytes(timeline: Timeline, media: Media, codec: str = "h264") -> int:
@@ -47,8 +48,19 @@ def disk_bytes(timeline: Timeline, media: Media, codec: str = "h264") -> int:
 def _held(layer: Layer, timeline: Timeline, media: Media) -> float:
     if layer.text:
         return min(on_canvas(layer.box, timeline), text_area(layer.text, layer.box)) * 4.0 * STILL_COPIES
+    if layer.kind == "shape":
+        return on_canvas(layer.bounds, timeline) * 4.0 * STILL_COPIES
     width, height = source_size(layer, media)
-    return width * height * (4.0 * STILL_COPIES if layer.kind == "image" else 1.5 * DECODER_FRAMES)
+    if layer.kind == "image":
+        return width * height * 4.0 * STILL_COPIES
+    return width * height * 1.5 * DECODER_FRAMES + _kept(layer, timeline)
+
+
+def _kept(layer: Layer, timeline: Timeline) -> float:
+    """Frames a loop keeps in memory; beyond the compiler's limit it reads its file again instead."""
+    if layer.on_short != "loop":
+        return 0
+    return min(KEPT_BYTES, (layer.lasts or 1) * on_canvas(layer.box, timeline) * 2.5)
 
 
 def _file(url: str, timeline: Timeline, media: Media) -> int:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from fractions import Fraction
 from typing import Any
 
 from marshmallow import ValidationError
 
 from workflows.spec.faults import Fault, rejected
-from workflows.spec.model import Animation, Element, JobSpec, Length, TextStyle
+from workflows.spec.model import NOTHING, Animation, Element, Filters, JobSpec, Length, Shadow, Stroke, TextStyle
 from workflows.spec.outputs import settle
 
 FULL = Length(value=Fraction(100), unit="%")
-NOWHERE = Length(value=Fraction(0), unit="px")
-TEXT_FIELDS = ("text", "font_family", "font_weight", "font_size", "fill_color", "text_align")
+TEXT_FIELDS = tuple(one.name for one in fields(TextStyle))
+STROKE_FIELDS = ("stroke_color", "stroke_width")
+FILTER_FIELDS = tuple(one.name for one in fields(Filters))
+SHADOW_FIELDS = ("shadow_color", "shadow_blur", "shadow_x", "shadow_y")
+
+GROUPED = (*STROKE_FIELDS, *SHADOW_FIELDS, *FILTER_FIELDS)
 
 Data = Mapping[str, Any]
 
@@ -73,7 +78,8 @@ def _ambiguous(track: int) -> Fault:
 
 
 def _element(row: Data, id_: str, track: int) -> Element:
-    plain = {key: value for key, value in row.items() if key not in TEXT_FIELDS}
+    written = TEXT_FIELDS if row["type"] == "text" else ("text",)
+    plain = {key: value for key, value in row.items() if key not in (*written, *GROUPED)}
     width, height = _size(row)
     plain |= {
         "id": id_,
@@ -81,16 +87,27 @@ def _element(row: Data, id_: str, track: int) -> Element:
         "width": width,
         "height": height,
         "animations": tuple(Animation(**one) for one in row.get("animations", ())),
+        "filters": Filters(**{name: row[name] for name in FILTER_FIELDS if name in row}),
+        "stroke": Stroke(**_named(row, "stroke_", STROKE_FIELDS)) if _has_stroke(row) else None,
+        "shadow": Shadow(**_named(row, "shadow_", SHADOW_FIELDS)) if row.get("shadow_color") else None,
         "text": TextStyle(**{name: row[name] for name in TEXT_FIELDS}) if row["type"] == "text" else None,
     }
     for name in ("x", "y", "x_anchor", "y_anchor"):
-        plain.setdefault(name, NOWHERE)  # sound has no place
+        plain.setdefault(name, NOTHING)  # sound has no place
     return Element(**plain)
+
+
+def _has_stroke(row: Data) -> bool:
+    return bool(row.get("stroke_color")) and row["stroke_width"] > 0
+
+
+def _named(row: Data, prefix: str, names: Sequence[str]) -> Data:
+    return {name.removeprefix(prefix): row[name] for name in names}
 
 
 def _size(row: Data) -> tuple[Length | None, Length | None]:
     """Width and height; pictures without either fill the canvas, with one of them they keep their aspect."""
     width, height = row.get("width"), row.get("height")
-    if row["type"] in ("video", "image") and width is None and height is None:
+    if row["type"] in ("video", "image", "shape") and width is None and height is None:
         return FULL, FULL
     return width, height

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from marshmallow import ValidationError, validates_schema
 
 from workflows.spec.addresses import address
-from workflows.spec.colors import color
+from workflows.spec.colors import color, opaque_color
 from workflows.spec.faults import rejected, shown
 from workflows.spec.fields import REQUIRED, Listed, Parsed, StrictSchema, belongings
-from workflows.spec.quantities import length, moment, pixels, ratio, seconds, whole
+from workflows.spec.model import ChromaKey, Crop
+from workflows.spec.quantities import degrees, length, moment, pixels, ratio, seconds, whole
 from workflows.spec.words import word
 
 SOURCE_SCHEMES = ("http", "https", "s3")
@@ -20,11 +22,12 @@ FONT_FAMILIES = ("Inter",)
 FONT_WEIGHTS = {"normal": 400, "bold": 700}
 MAX_TEXT = 5000
 MAX_TRACK = 1000
+_PIXELS = pixels(4, 2000)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _LATER = frozenset(
-    {"aspect_ratio", "background_color", "blend_mode", "blur", "border_radius", "chroma_key", "color_filter", "crop"}
-    | {"keyframes", "letter_spacing", "line_height", "loop", "mask", "on_short", "rotation", "shadow", "shadow_color"}
-    | {"speed", "stroke_color", "stroke_width", "transition", "trim_duration", "x_scale", "y_scale", "z_index"}
+    {"aspect_ratio", "blend_mode", "color_filter"}
+    | {"keyframes", "mask"}
+    | {"transition", "x_scale", "y_scale", "z_index"}
 )
 
 
@@ -60,6 +63,28 @@ def font_weight(value: Any) -> int:
     return number
 
 
+def speed(value: Any) -> Fraction:
+    """How many times as fast: 0.1 to 10, or "10%" to "1000%"."""
+    number = Fraction(str(ratio(10)(value)))
+    if number < Fraction(1, 10):
+        raise rejected(
+            "out_of_range", f"{shown(value)} is out of range: from 0.1 to 10.", "Use a value from 0.1 to 10."
+        )
+    return number
+
+
+def yes_or_no(value: Any) -> bool:
+    """A JSON boolean."""
+    if not isinstance(value, bool):
+        raise rejected("invalid_type", f"{shown(value)} is not true or false.", "Write true or false.")
+    return value
+
+
+def font_size(value: Any) -> Fraction | None:
+    """A size in pixels; None for "auto"."""
+    return None if value == "auto" else _PIXELS(value)
+
+
 class AnimationSchema(StrictSchema):
     """A change over time at one end of an element."""
 
@@ -71,6 +96,39 @@ class AnimationSchema(StrictSchema):
 
 
 _ANIMATION = AnimationSchema()
+
+
+class CropSchema(StrictSchema):
+    """A part of a source."""
+
+    x = Parsed(length(units=("px", "%")), default=0)
+    y = Parsed(length(units=("px", "%")), default=0)
+    width = Parsed(length(above_zero=True, units=("px", "%")))
+    height = Parsed(length(above_zero=True, units=("px", "%")))
+
+
+_CROP = CropSchema()
+
+
+def crop(value: Any) -> Crop:
+    """An object {x, y, width, height}."""
+    return Crop(**_CROP.load(value))
+
+
+class ChromaKeySchema(StrictSchema):
+    """A color that becomes transparent."""
+
+    color = Parsed(opaque_color, required=True)
+    similarity = Parsed(ratio(1), default=0.1)
+    softness = Parsed(ratio(1), default=0.05)
+
+
+_CHROMA_KEY = ChromaKeySchema()
+
+
+def chroma_key(value: Any) -> ChromaKey:
+    """An object {color, similarity, softness}."""
+    return ChromaKey(**_CHROMA_KEY.load(value))
 
 
 class ElementSchema(StrictSchema):
@@ -90,11 +148,12 @@ class Visual(StrictSchema):
 
     x = Parsed(length(signed=True), default="0%")
     y = Parsed(length(signed=True), default="0%")
-    width = Parsed(length(signed=False))
-    height = Parsed(length(signed=False))
+    width = Parsed(length(above_zero=True))
+    height = Parsed(length(above_zero=True))
     x_anchor = Parsed(length(signed=True), default="0%")
     y_anchor = Parsed(length(signed=True), default="0%")
     opacity = Parsed(ratio(1), default=1)
+    rotation = Parsed(degrees, default=0)
     animations = Listed(lambda _: _ANIMATION, least=0, most=2, required=False)
 
     @validates_schema
@@ -114,7 +173,18 @@ class Sourced(StrictSchema):
 class Framed(StrictSchema):
     """What every element with a picture from a file has."""
 
-    fit = Parsed(word(("cover", "contain", "fill"), later=("none", "blur-pad")), default="cover")
+    fit = Parsed(word(("cover", "contain", "fill", "none", "blur-pad")), default="cover")
+    crop = Parsed(crop)
+    chroma_key = Parsed(chroma_key)
+    brightness = Parsed(ratio(4), default=1)
+    contrast = Parsed(ratio(4), default=1)
+    saturation = Parsed(ratio(2), default=1)
+    hue = Parsed(degrees, default=0)
+    grayscale = Parsed(ratio(1), default=0)
+    sepia = Parsed(ratio(1), default=0)
+    invert = Parsed(ratio(1), default=0)
+    blur = Parsed(pixels(0, 100), default=0)
+    border_radius = Parsed(length(), default=0)
 
 
 class Played(StrictSchema):
@@ -122,28 +192,81 @@ class Played(StrictSchema):
 
     duration = Parsed(moment("media", "end"))
     trim_start = Parsed(seconds(), default=0)
+    trim_duration = Parsed(seconds(above_zero=True))
+    speed = Parsed(speed, default=1)
+    loop = Parsed(yes_or_no, default=False)
     volume = Parsed(ratio(10), default=1)
     audio_fade_in = Parsed(seconds(), default=0)
     audio_fade_out = Parsed(seconds(), default=0)
 
 
+class Edged(StrictSchema):
+    """What every element has that is drawn once: a line along its edge, a shadow."""
+
+    stroke_color = Parsed(color)
+    stroke_width = Parsed(pixels(0, 100), default=2)
+    shadow_color = Parsed(color)
+    shadow_blur = Parsed(pixels(0, 500), default=0)
+    shadow_x = Parsed(pixels(-1000, 1000), default=0)
+    shadow_y = Parsed(pixels(-1000, 1000), default=0)
+
+    @validates_schema(pass_original=True)
+    def _nothing_without_its_color(self, data: Mapping[str, Any], original: Mapping[str, Any], **_: Any) -> None:
+        refuse_colorless(data, original, {"stroke_color": ("stroke_width",)})
+        refuse_colorless(data, original, {"shadow_color": ("shadow_blur", "shadow_x", "shadow_y")})
+
+
+def refuse_colorless(data: Mapping[str, Any], original: Mapping[str, Any], needs: Mapping[str, Sequence[str]]) -> None:
+    """Raise ValidationError at each color that is not given though something is said that only shows with it."""
+    for name, others in needs.items():
+        said = [other for other in others if original.get(other) is not None]
+        if data[name] is None and said:
+            message = f'"{said[0]}" shows nothing without "{name}".'
+            raise ValidationError({name: rejected("missing_field", message, "Give the color.").messages})
+
+
 class VideoSchema(Played, Framed, Sourced, Visual, ElementSchema):
     """A moving picture, with its sound."""
 
+    on_short = Parsed(word(("freeze", "loop", "black", "error")), default="freeze")
 
-class ImageSchema(Framed, Sourced, Visual, ElementSchema):
+
+class ImageSchema(Edged, Framed, Sourced, Visual, ElementSchema):
     """A still picture."""
 
 
-class TextSchema(Visual, ElementSchema):
+class TextSchema(Edged, Visual, ElementSchema):
     """Written text."""
 
     text = Parsed(written_text, required=True)
     font_family = Parsed(word(FONT_FAMILIES), default="Inter")
     font_weight = Parsed(font_weight, default=400)
-    font_size = Parsed(pixels(4, 2000), default=48)
+    font_size = Parsed(font_size, default=48)
+    font_size_minimum = Parsed(pixels(4, 2000), default=8)
+    font_size_maximum = Parsed(pixels(4, 2000), default=500)
+    letter_spacing = Parsed(pixels(-100, 500), default=0)
+    line_height = Parsed(ratio(10))
+    text_transform = Parsed(word(("none", "uppercase", "lowercase", "capitalize")), default="none")
+    text_overflow = Parsed(word(("visible", "ellipsis")), default="visible")
+    background_color = Parsed(color)
+    background_padding = Parsed(pixels(0, 500), default=0)
+    border_radius = Parsed(pixels(0, 2000), default=0)
     fill_color = Parsed(color, default="#ffffff")
     text_align = Parsed(word(("left", "center", "right")), default="left")
+
+    @validates_schema(pass_original=True)
+    def _sizes_and_background(self, data: Mapping[str, Any], original: Mapping[str, Any], **_: Any) -> None:
+        refuse_colorless(data, original, {"background_color": ("background_padding", "border_radius")})
+        if data["font_size_minimum"] > data["font_size_maximum"]:
+            fault = rejected("out_of_range", "It is above font_size_maximum.", "Use a smaller one.")
+            raise ValidationError({"font_size_minimum": fault.messages})
+
+
+class ShapeSchema(Edged, Visual, ElementSchema):
+    """A rectangle, or with rounded corners anything up to an ellipse."""
+
+    fill_color = Parsed(color, default="#ffffff")
+    border_radius = Parsed(length(), default=0)
 
 
 class AudioSchema(Played, Sourced, ElementSchema):
@@ -151,9 +274,9 @@ class AudioSchema(Played, Sourced, ElementSchema):
 
 
 ELEMENT_SCHEMAS: dict[str, type[StrictSchema]] = {
-    "video": VideoSchema, "image": ImageSchema, "text": TextSchema, "audio": AudioSchema,
+    "video": VideoSchema, "image": ImageSchema, "text": TextSchema, "shape": ShapeSchema, "audio": AudioSchema,
 }  # fmt: skip
-LATER_TYPES = ("shape", "composition", "captions")
+LATER_TYPES = ("composition", "captions")
 
 _TYPE = word(tuple(ELEMENT_SCHEMAS), later=LATER_TYPES)
 _READERS = {kind: schema() for kind, schema in ELEMENT_SCHEMAS.items()}

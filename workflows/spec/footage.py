@@ -31,6 +31,23 @@ class Footage:
     assumed: bool = False
 
 
+def played(element: Element, footage: Footage) -> Fraction | None:
+    """Seconds of the output until the part of the source that is used has been played once; None for a still."""
+    return _once(element, footage.length)
+
+
+def heard(element: Element, footage: Footage) -> Fraction | None:
+    """The same of the source's sound."""
+    return _once(element, footage.sound_length)
+
+
+def _once(element: Element, length: Fraction | None) -> Fraction | None:
+    if length is None:
+        return element.trim_duration / element.speed if element.trim_duration else None
+    left = length - element.trim_start
+    return min(left, element.trim_duration or left) / element.speed
+
+
 def all_footage(spec: JobSpec, media: Mapping[str, MediaInfo]) -> dict[str, Footage]:
     """The footage of every element that has a source, by element id.
 

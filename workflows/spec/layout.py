@@ -7,11 +7,11 @@ from fractions import Fraction
 
 from workflows.errors import InvalidSpec
 from workflows.spec.faults import problem
-from workflows.spec.model import Element, JobSpec, Length
+from workflows.spec.model import Element, JobSpec, Length, Unit
 from workflows.spec.quantities import MAX_PX
 
 Rectangle = tuple[int, int, int, int]
-Size = tuple[int, int]
+Size = tuple[Fraction | int, Fraction | int]
 
 
 def place(element: Element, index: int, spec: JobSpec, natural: Size | None) -> Rectangle:
@@ -22,38 +22,48 @@ def place(element: Element, index: int, spec: JobSpec, natural: Size | None) -> 
     """
     width, height = _size(element, spec, natural)
     _check(width, height, element, index)
-    x = _measure(element.x, spec.width) - _measure(element.x_anchor, width)
-    y = _measure(element.y, spec.height) - _measure(element.y_anchor, height)
+    x = measure(element.x, spec.width, spec) - measure(element.x_anchor, width, spec)
+    y = measure(element.y, spec.height, spec) - measure(element.y_anchor, height, spec)
     return _even(x), _even(y), max(2, _even(width)), max(2, _even(height))
 
 
 def _size(element: Element, spec: JobSpec, natural: Size | None) -> tuple[Fraction, Fraction]:
-    width = _measure(element.width, spec.width) if element.width else None
-    height = _measure(element.height, spec.height) if element.height else None
+    width = measure(element.width, spec.width, spec) if element.width else None
+    height = measure(element.height, spec.height, spec) if element.height else None
     if natural and width is not None and height is None:
-        height = width * Fraction(natural[1], natural[0])
+        height = width * Fraction(natural[1]) / natural[0]
     if natural and height is not None and width is None:
-        width = height * Fraction(natural[0], natural[1])
+        width = height * Fraction(natural[0]) / natural[1]
     if width is None:
-        width = _room(element.x, element.x_anchor, spec.width)
+        width = _room(element.x, element.x_anchor, spec.width, spec)
     if height is None:
-        height = _room(element.y, element.y_anchor, spec.height)
+        height = _room(element.y, element.y_anchor, spec.height, spec)
     return width, height
 
 
-def _room(position: Length, anchor: Length, canvas: int) -> Fraction:
+def _room(position: Length, anchor: Length, canvas: int, spec: JobSpec) -> Fraction:
     """The longest side that stays on the canvas with its anchor at `position`: for anchor 0, up to the far edge."""
-    at = _measure(position, canvas)
-    if anchor.unit == "px":
-        return max(Fraction(2), canvas - at + anchor.value)
+    at = measure(position, canvas, spec)
+    if anchor.unit != "%":
+        return max(Fraction(2), canvas - at + measure(anchor, canvas, spec))
     share = anchor.value / 100
     limits = [(canvas - at) / (1 - share)] if share < 1 else []
     limits += [at / share] if share > 0 else []
     return max(Fraction(2), min(limits))
 
 
-def _measure(length: Length, whole: Fraction | int) -> Fraction:
-    return length.value * whole / 100 if length.unit == "%" else length.value
+def measure(length: Length, whole: Fraction | int, spec: JobSpec) -> Fraction:
+    """The length in output pixels; percentages are of `whole`, vw and its kin of the job's sides."""
+    if length.unit == "px":
+        return length.value
+    sides: dict[Unit, Fraction | int] = {
+        "%": whole,
+        "vw": spec.width,
+        "vh": spec.height,
+        "vmin": min(spec.width, spec.height),
+        "vmax": max(spec.width, spec.height),
+    }
+    return length.value * sides[length.unit] / 100
 
 
 def _even(value: Fraction) -> int:

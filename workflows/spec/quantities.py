@@ -8,20 +8,20 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, cast
 
 from workflows.spec.faults import rejected, shown
-from workflows.spec.model import Length
+from workflows.spec.model import Length, Share, Unit
 from workflows.spec.words import Parse, advice
 
 DECIMALS = 9
 MAGNITUDE = 10**12  # beyond every bound below; keeps exact arithmetic small
-LATER_UNITS = ("vw", "vh", "vmin", "vmax")
 _WRITTEN = re.compile(r"([+-]?\d{1,13}(?:\.\d{1,18})?)\s*([a-z%]{0,8})", re.ASCII)
 
 MAX_SECONDS = 6 * 3600
 MAX_PX = 16384
 MAX_PERCENT = 1000
+UNITS: tuple[Unit, ...] = ("px", "%", "vw", "vh", "vmin", "vmax")
 NTSC_NOMINALS = (24, 30, 48, 60, 120)
 
 
@@ -36,30 +36,38 @@ def seconds(*, above_zero: bool = False) -> Parse:
 
 
 def moment(*named: str) -> Parse:
-    """A parser for a length of time above 0, or one of the named ones ("media", "end")."""
-    plain = seconds(above_zero=True)
+    """A parser for a length of time above 0 (2.5, "50%", "1fr"), or one of the named ones ("media", "end")."""
 
-    def parse(value: Any) -> Fraction | str:
+    def parse(value: Any) -> Fraction | Share | str:
         if isinstance(value, str) and value in named:
             return value
         if isinstance(value, str) and not re.search(r"\d", value):
             wanted = f"{shown(value)} is not a number of seconds or one of {', '.join(named)}."
             raise rejected("invalid_value", wanted, advice(value, named))
-        return plain(value)  # type: ignore[no-any-return]
+        number, unit = _read(value, 'a length of time, such as 2.5, "2.5 s", "50%" or "1fr"', ("s", "%", "fr"))
+        _bounded(number, value, 0, {"%": 100, "fr": 1000}.get(unit, MAX_SECONDS), unit or " s", above=True)
+        return Share(value=number, unit=cast(Literal["%", "fr"], unit)) if unit in ("%", "fr") else number
 
     return parse
 
 
-def length(*, signed: bool) -> Parse:
-    """A parser for px (a number, "120px") or percent ("12.5%"). Positions may be negative, sizes are above 0."""
+def length(*, signed: bool = False, above_zero: bool = False, units: tuple[Unit, ...] = UNITS) -> Parse:
+    """A parser for px (a number, "120px") or a percentage ("12.5%", "5vw"); only `signed` ones may be negative."""
 
     def parse(value: Any) -> Length:
-        number, unit = _read(value, 'a length, such as 120, "120px" or "10%"', ("px", "%"))
-        high = MAX_PERCENT if unit == "%" else MAX_PX
-        _bounded(number, value, -high if signed else 0, high, "%" if unit == "%" else " px", above=not signed)
-        return Length(value=number, unit="%" if unit == "%" else "px")
+        number, written = _read(value, 'a length, such as 120, "120px" or "10%"', units)
+        unit = cast(Unit, written or "px")
+        high = MAX_PX if unit == "px" else MAX_PERCENT
+        _bounded(number, value, -high if signed else 0, high, " px" if unit == "px" else unit, above=above_zero)
+        return Length(value=number, unit=unit)
 
     return parse
+
+
+def degrees(value: Any) -> Fraction:
+    """An angle from -3600 to 3600 degrees: 45, "45deg"."""
+    number, _ = _read(value, 'a number of degrees, such as 45 or "45deg"', ("deg",))
+    return _bounded(number, value, -3600, 3600, " degrees")
 
 
 def pixels(low: int, high: int) -> Parse:
@@ -168,8 +176,6 @@ def _written(text: str, what: str, units: tuple[str, ...]) -> tuple[Fraction, st
     if not found:
         raise rejected("invalid_value", f"{shown(text)} is not {what}.", f"Write {what}.")
     number, unit = found.groups()
-    if unit in LATER_UNITS and "px" in units:
-        raise rejected("not_available", f'The unit "{unit}" is not available yet.', 'Use px or "%".')
     if unit and unit not in units:
         raise rejected(
             "invalid_value", f'{shown(text)} is not {what}: the unit "{unit}" is not known here.', f"Write {what}."

@@ -15,7 +15,7 @@ from workflows.errors import InvalidSpec
 from workflows.spec.addresses import address
 from workflows.spec.build import build
 from workflows.spec.colors import color
-from workflows.spec.elements import ELEMENT_SCHEMAS, identifier, schema_of
+from workflows.spec.elements import ELEMENT_SCHEMAS, ChromaKeySchema, CropSchema, identifier, schema_of
 from workflows.spec.faults import problem, problems, rejected, shown
 from workflows.spec.fields import Listed, Parsed, StrictSchema
 from workflows.spec.model import JobSpec
@@ -128,10 +128,11 @@ def load(body: Mapping[str, Any]) -> JobSpec:
 
 
 def field_table() -> dict[str, dict[str, fields.Field[Any]]]:
-    """Every field by where it is written: "job", "quality", "animation" and each element type."""
+    """Every field by where it is written: "job", "quality", "animation", "crop", "chroma_key" and each element type."""
     tables: dict[str, dict[str, fields.Field[Any]]] = {"job": _JOB.fields, "quality": _QUALITY.fields}
     for kind, schema in ELEMENT_SCHEMAS.items():
         tables[kind] = schema().fields
     visual = tables["image"]["animations"]
     assert isinstance(visual, Listed)  # noqa: S101
-    return {**tables, "animation": visual.schema_of(None).fields}
+    nested = {"animation": visual.schema_of(None), "crop": CropSchema(), "chroma_key": ChromaKeySchema()}
+    return {**tables, **{name: schema.fields for name, schema in nested.items()}}

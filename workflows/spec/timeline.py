@@ -12,8 +12,11 @@ from fractions import Fraction
 from math import floor
 from typing import Literal, cast
 
-from workflows.spec.footage import Footage, all_footage
-from workflows.spec.layout import place
+from workflows.errors import InvalidSpec
+from workflows.spec.faults import problem
+from workflows.spec.footage import Footage, all_footage, heard, played
+from workflows.spec.layout import Size, place
+from workflows.spec.look import PLAIN, CropShares, Look, crop_of, cropped_size, look_of, turned
 from workflows.spec.media import MediaInfo
 from workflows.spec.model import Element, Fit, JobSpec, TextStyle
 from workflows.spec.timing import Span, schedule, snap
@@ -34,12 +37,12 @@ class Layer:
     """One visible element. Frames count on the output grid; `start` from the timeline's first frame.
 
     In a slice of a timeline `start` may be negative: the layer began before, and its frames and fades count from there.
-    `source` is the URL as the client wrote it, None for text. For text, `box` is the area the text is laid out in:
-    its width is the wrapping width, and the raster may be smaller.
+    `source` is the URL as the client wrote it, None for text and shapes. For text, `box` is the area the text is
+    laid out in: its width is the wrapping width, and the raster may be smaller.
     """
 
     element_id: str
-    kind: Literal["video", "image", "text"]
+    kind: Literal["video", "image", "text", "shape"]
     source: str | None
     start: int
     frames: int
@@ -50,6 +53,21 @@ class Layer:
     fade_in: int  # frames, from the layer's first
     fade_out: int  # frames, up to the layer's last
     text: TextStyle | None
+    speed: Fraction = Fraction(1)
+    lasts: int | None = None  # frames after which the source is over; None = when its file ends
+    on_short: Literal["freeze", "loop", "black"] = "freeze"  # what is seen then
+    look: Look = PLAIN
+    fill_color: str | None = None  # of a shape
+
+    @property
+    def bounds(self) -> Box:
+        """The rectangle nothing of the layer is drawn outside of; for text, the box itself counts."""
+        if not self.look.drawn_whole:
+            return self.box
+        box, reach = self.box, self.look.reach
+        grown = box.x - reach, box.y - reach, box.width + 2 * reach, box.height + 2 * reach
+        x, y, width, height = turned(grown, self.look.rotation)
+        return Box(x=x, y=y, width=width, height=height)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +82,8 @@ class Sound:
     volume: float
     fade_in: Fraction
     fade_out: Fraction
+    speed: Fraction = Fraction(1)
+    loop: Fraction | None = None  # s of the output after which it begins again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +148,8 @@ def resolve(spec: JobSpec, media: Mapping[str, MediaInfo]) -> Timeline:
 def _layer(element: Element, index: int, spec: JobSpec, footage: Footage | None, span: Span) -> Layer | None:
     if element.type == "audio":
         return None
-    x, y, width, height = place(element, index, spec, footage.size if footage else None)
+    crop = _crop(element, index, footage)
+    x, y, width, height = at = place(element, index, spec, _natural(element.type, footage, crop))
     return Layer(
         element_id=element.id,
         kind=element.type,
@@ -139,10 +160,33 @@ def _layer(element: Element, index: int, spec: JobSpec, footage: Footage | None,
         fit=element.fit,
         opacity=element.opacity,
         trim_start=element.trim_start,
+        speed=element.speed,
+        lasts=_lasts(element, footage, spec.frame_rate),
+        on_short=_on_short(element, index, footage, span, spec.frame_rate),
         fade_in=_fade(element, "start", span, spec.frame_rate),
         fade_out=_fade(element, "end", span, spec.frame_rate),
         text=element.text,
+        look=look_of(element, index, spec, at, crop),
+        fill_color=element.fill_color,
     )
+
+
+def _natural(kind: str, footage: Footage | None, crop: CropShares | None) -> Size | None:
+    if kind == "shape":
+        return 1, 1
+    return cropped_size(crop, footage.size) if footage and footage.size else None
+
+
+def _crop(element: Element, index: int, footage: Footage | None) -> CropShares | None:
+    """The crop in shares of the source. Raises InvalidSpec when a probed source has nothing there."""
+    size = footage.size if footage else None
+    shares = crop_of(element.crop, size)
+    if shares and (shares.width <= 0 or shares.height <= 0):
+        if footage and footage.assumed:
+            return None
+        message = f'"{element.id}": the source is {size[0]}x{size[1]} px and has nothing there.' if size else ""
+        raise InvalidSpec([problem(f"elements[{index}].crop", "out_of_range", message, "Crop inside the source.")])
+    return shares
 
 
 def _fade(element: Element, end: str, span: Span, rate: Fraction) -> int:
@@ -150,11 +194,35 @@ def _fade(element: Element, end: str, span: Span, rate: Fraction) -> int:
     return sum(min(span.frames, snap(one.duration, rate)) for one in element.animations if one.time == end)
 
 
+def _lasts(element: Element, footage: Footage | None, rate: Fraction) -> int | None:
+    """Frames of one time through, where that is not simply up to the end of the file."""
+    plain = element.trim_duration is None and not element.loop and element.on_short in ("freeze", "black")
+    length = None if footage is None or plain else played(element, footage)
+    return None if length is None else max(1, snap(length, rate))
+
+
+def _on_short(
+    element: Element, index: int, footage: Footage | None, span: Span, rate: Fraction
+) -> Literal["freeze", "loop", "black"]:
+    """What is seen when the source is over. Raises InvalidSpec where the client wants an error then."""
+    lasts = _lasts(element, footage, rate)
+    if lasts is not None and span.frames > lasts:
+        if element.loop or element.on_short == "loop":
+            return "loop"
+        if element.on_short == "error" and footage and not footage.assumed:
+            wanted, there = (round(float(frames / rate), 3) for frames in (span.frames, lasts))
+            message = f'"{element.id}" plays for {wanted:g} s and its source lasts {there:g} s.'
+            raise InvalidSpec([problem(f"elements[{index}].on_short", "out_of_range", message, "Use a longer source.")])
+    return "black" if element.on_short == "black" else "freeze"
+
+
 def _sound(element: Element, footage: Footage | None, span: Span, rate: Fraction) -> Sound | None:
     """The element's sound; it ends with its file, where its picture would freeze."""
     if footage is None or not footage.audible or (element.type == "video" and element.volume == 0):
         return None
-    frames = min(span.frames, _heard(element, footage, rate, span.frames))
+    once = _heard(element, footage, rate, span.frames)
+    again = element.loop or element.on_short == "loop"
+    frames = span.frames if again and once else min(span.frames, once)
     if frames == 0 and span.frames:
         return None  # a video trimmed past the end of its shorter sound
     length = frames / rate
@@ -164,6 +232,8 @@ def _sound(element: Element, footage: Footage | None, span: Span, rate: Fraction
         start=span.start / rate,
         duration=length,
         trim_start=element.trim_start,
+        speed=element.speed,
+        loop=once / rate if frames > once else None,
         volume=element.volume,
         fade_in=min(element.audio_fade_in, length),
         fade_out=min(element.audio_fade_out, length),
@@ -171,7 +241,9 @@ def _sound(element: Element, footage: Footage | None, span: Span, rate: Fraction
 
 
 def _heard(element: Element, footage: Footage, rate: Fraction, most: int) -> int:
-    if footage.sound_length is None:
+    length = heard(element, footage)
+    if element.loop or element.on_short == "loop":
+        length = played(element, footage) or length  # it begins again with its picture
+    if length is None:
         return most
-    left = footage.sound_length - element.trim_start
-    return max(1, snap(left, rate)) if left > 0 else 0
+    return max(1, snap(length, rate)) if length > 0 else 0

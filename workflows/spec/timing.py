@@ -15,11 +15,10 @@ from typing import Any
 
 from workflows.errors import InvalidSpec
 from workflows.spec.faults import problem
-from workflows.spec.footage import Footage
+from workflows.spec.footage import Footage, played
 from workflows.spec.model import Element, JobSpec
 from workflows.spec.quantities import MAX_SECONDS
-
-STILL_SECONDS = Fraction(5)
+from workflows.spec.shares import STILL_SECONDS, has_shares, settled, without_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,9 @@ def snap(seconds: Fraction, rate: Fraction) -> int:
 
 def schedule(spec: JobSpec, footage: Mapping[str, Footage]) -> Schedule:
     """The frames of every element and of the whole. Raises InvalidSpec for overlaps on a track and for over 6 h."""
-    slots = [slot for track in _tracks(spec) for slot in _capped(_chained(track, footage))]
+    if has_shares(spec):
+        spec = settled(spec, footage, spec.duration or _content_length(_slots(without_shares(spec), footage)))
+    slots = _slots(spec, footage)
     length = spec.duration or _content_length(slots)
     if length > MAX_SECONDS:
         message = f"The elements last {float(length):g} s; up to {MAX_SECONDS} s are possible."
@@ -76,6 +77,10 @@ def schedule(spec: JobSpec, footage: Mapping[str, Footage]) -> Schedule:
 
 
 _Track = list[tuple[int, Element]]
+
+
+def _slots(spec: JobSpec, footage: Mapping[str, Footage]) -> list[_Slot]:
+    return [slot for track in _tracks(spec) for slot in _capped(_chained(track, footage))]
 
 
 def _tracks(spec: JobSpec) -> list[_Track]:
@@ -104,8 +109,8 @@ def _end_of_last(slots: Sequence[_Slot], index: int) -> Fraction:
 
 
 def _slot(index: int, element: Element, start: Fraction, footage: Footage | None, *, followed: bool) -> _Slot:
-    length = footage.length if footage else None
-    media_end = None if length is None else start + length - element.trim_start
+    length = played(element, footage) if footage else None
+    media_end = None if length is None else start + length
     end: Fraction | None = None
     if isinstance(element.duration, Fraction):
         end = start + element.duration
@@ -113,7 +118,8 @@ def _slot(index: int, element: Element, start: Fraction, footage: Footage | None
         end = media_end
     elif element.duration is None and followed:
         end = media_end or start + STILL_SECONDS
-    return _Slot(index=index, element=element, start=start, end=end, media_end=media_end)
+    # What loops has no end of its own, and so does not make the job longer.
+    return _Slot(index=index, element=element, start=start, end=end, media_end=None if element.loop else media_end)
 
 
 def _capped(slots: Sequence[_Slot]) -> Iterator[_Slot]:
@@ -131,7 +137,7 @@ def _content_length(slots: Sequence[_Slot]) -> Fraction:
     ends = [end for slot in slots if (end := _own_end(slot)) is not None]
     length = max(ends, default=Fraction(0))
     late = [slot.start for slot in slots if _own_end(slot) is None and slot.start >= length]
-    return max(late) + STILL_SECONDS if late else length
+    return max(late) + STILL_SECONDS if late else length or STILL_SECONDS
 
 
 def _own_end(slot: _Slot) -> Fraction | None:
