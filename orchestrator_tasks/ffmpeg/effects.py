@@ -6,6 +6,7 @@ from typing import Any
 
 import ffmpeg
 
+from orchestrator_tasks.ffmpeg import colour
 from orchestrator_tasks.ffmpeg.geometry import Rect, rect_of, turned_rect
 from orchestrator_tasks.ffmpeg.graph import Item
 from workflows.spec.look import CropShares
@@ -48,3 +49,22 @@ def masked(clip: Any, mask: Any, *, alpha: bool) -> Any:
     both = clip.filter_multi_output("split")
     own = ffmpeg.filter([both[1].filter("alphaextract"), mask], "blend", all_mode="multiply")
     return ffmpeg.filter([both[0], own], "alphamerge")
+
+
+BLENDS = {
+    "multiply": "multiply", "screen": "screen", "overlay": "overlay", "darken": "darken", "lighten": "lighten",
+    "color-dodge": "dodge", "color-burn": "burn", "hard-light": "hardlight", "soft-light": "softlight",
+    "difference": "difference", "exclusion": "exclusion", "add": "addition", "subtract": "subtract",
+    "linear-light": "linearlight", "vivid-light": "vividlight",
+}  # fmt: skip
+SWAPPED = frozenset({"overlay", "hard-light", "soft-light", "subtract"})  # where FFmpeg's first input is what is behind
+
+
+def blended(behind: Any, layer: Any, mode: str) -> Any:
+    """The layer's colors mixed with those behind, in RGB, under the layer's own alpha."""
+    both = layer.filter_multi_output("split")
+    front, back = both[0].filter("format", "gbrp"), behind.filter("format", "gbrp")
+    pair = [back, front] if mode in SWAPPED else [front, back]
+    mixed = ffmpeg.filter(pair, "blend", all_mode=BLENDS[mode])
+    mixed = mixed.filter("format", pix_fmts="yuva420p", **colour.OUTPUT)
+    return ffmpeg.filter([mixed, both[1].filter("alphaextract")], "alphamerge")

@@ -90,7 +90,10 @@ class Composer:
             raster = self.draw(item)
             if raster is None:
                 return under
-            stream, at = self._held(raster, item), raster.rect
+            held = self._held if item.layer.look.blend_mode == "normal" else self._steady
+            stream, at = held(raster, item), raster.rect
+        if item.layer.look.blend_mode != "normal":
+            under, stream = self._blended(under, stream, item, at)
         # Half a frame early on both edges: exact whatever a time rounds to. Past its end a stream holds its last frame.
         first, last = ((edge - Fraction(1, 2)) / self.rate for edge in (item.start, item.end))
         window = f"between(t,{float(first):.6f},{float(last):.6f})"
@@ -237,6 +240,23 @@ class Composer:
             stream = stream.filter("loop", loop=count - 1, size=1)
         stream = stream.filter("setpts", f"{item.skip}+if(lte(N,{last}),N,N+{again - last - 1})")
         return self._faded(stream, item, alpha=True).filter("setpts", f"PTS+{item.start - item.skip}")
+
+    def _steady(self, raster: Raster, item: Item) -> Any:
+        """A still as a stream of all its frames."""
+        stream = self._converted(raster, "yuva420p").filter("loop", loop=item.frames - 1, size=1)
+        stream = self._faded(stream.filter("setpts", f"N+{item.skip}"), item, alpha=True)
+        return stream.filter("setpts", f"PTS+{item.start - item.skip}")
+
+    def _blended(self, under: Any, stream: Any, item: Item, at: Rect) -> tuple[Any, Any]:
+        """What is behind, and over it the same mixed with the layer, under the layer's alpha.
+
+        The layer's stream is led by copies of its first frame: the overlay would keep all that is behind in memory
+        until the other, which is made from it, begins.
+        """
+        both = under.filter_multi_output("split")
+        behind = both[1].filter("trim", end_frame=item.end).filter("crop", at.width, at.height, at.x, at.y)
+        led = stream.filter("tpad", start=item.start, start_mode="clone") if item.start else stream
+        return both[0], effects.blended(behind, self._on_grid(led, "N"), item.layer.look.blend_mode)
 
     def _converted(self, raster: Raster, pix_fmt: str) -> Any:
         return self.inputs.still(raster).filter("format", pix_fmts=pix_fmt, **colour.OUTPUT)

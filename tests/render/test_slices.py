@@ -158,6 +158,8 @@ def test_the_sound_of_the_slices_is_the_sound_of_the_whole(rate: int, bench: Ben
         sound("noise", start=Fraction(2, rate), duration=Fraction(16, rate), fade_in=Fraction(9, rate), volume=0.7),
         sound("noise", start=Fraction(0), duration=Fraction(20, rate), fade_out=Fraction(12, rate)),
         sound("noise", start=Fraction(7, rate), duration=Fraction(4, rate), trim_start=Fraction(1, 10)),
+        sound("noise", start=Fraction(1, rate), duration=Fraction(18, rate), speed=Fraction(3, 2), volume=0.5),
+        sound("noise", start=Fraction(3, rate), duration=Fraction(17, rate), loop=Fraction(5, rate), volume=0.5),
     )
     scene = timeline(width=WIDTH, height=HEIGHT, frames=FRAMES, frame_rate=Fraction(rate), sounds=sounds)
     _, _, whole = bench.raw(scene)

@@ -56,6 +56,7 @@ def test_a_text_has_room_behind_an_anchor_in_any_unit() -> None:
         (video(crop={"width": 0}), "crop.width", "out_of_range"),
         (video(crop={"x": "1vw"}), "crop.x", "invalid_value"),
         (video(crop=3), "crop", "invalid_type"),
+        (text(blend_mode="color_dodge"), "blend_mode", "invalid_value"),
         (video(brightness=4.1), "brightness", "out_of_range"),
         (video(sepia="half"), "sepia", "invalid_value"),
         (image(blur="5vw"), "blur", "invalid_value"),
@@ -237,3 +238,13 @@ def test_filters_are_read_and_cost_frame_by_frame() -> None:
 def test_a_keyed_video_shows_what_is_behind_it() -> None:
     made = scene(image(track=1), video(track=2, chroma_key={"color": "lime"}), duration=1)
     assert features(made, {}).layers == 2
+
+
+def test_a_blend_costs_from_the_first_frame_on_and_shows_what_is_behind() -> None:
+    def counted(**look: object) -> tuple[int, float]:
+        made = features(scene(video(track=1), image(track=2, time=1, width=100, **look), duration=2), {})
+        return made.layers, made.composite_mpx
+
+    assert counted(blend_mode="screen")[1] > counted()[1]
+    front = features(scene(video(track=1), video(track=2, blend_mode="screen"), duration=1), {})
+    assert front.layers == 2

@@ -13,7 +13,7 @@ from workflows.spec.addresses import address
 from workflows.spec.colors import color, opaque_color
 from workflows.spec.faults import rejected, shown
 from workflows.spec.fields import REQUIRED, Listed, Parsed, StrictSchema, belongings
-from workflows.spec.model import ChromaKey, Crop
+from workflows.spec.model import BLEND_MODES, ChromaKey, Crop
 from workflows.spec.quantities import degrees, length, moment, pixels, ratio, seconds, whole
 from workflows.spec.words import word
 
@@ -25,9 +25,7 @@ MAX_TRACK = 1000
 _PIXELS = pixels(4, 2000)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _LATER = frozenset(
-    {"aspect_ratio", "blend_mode", "color_filter"}
-    | {"keyframes", "mask"}
-    | {"transition", "x_scale", "y_scale", "z_index"}
+    {"aspect_ratio", "color_filter"} | {"keyframes", "mask"} | {"transition", "x_scale", "y_scale", "z_index"}
 )
 
 
@@ -154,6 +152,7 @@ class Visual(StrictSchema):
     y_anchor = Parsed(length(signed=True), default="0%")
     opacity = Parsed(ratio(1), default=1)
     rotation = Parsed(degrees, default=0)
+    blend_mode = Parsed(word(BLEND_MODES), default="normal")
     animations = Listed(lambda _: _ANIMATION, least=0, most=2, required=False)
 
     @validates_schema

@@ -1,6 +1,6 @@
 """What is done to an element's picture after it has been fitted to its box: resolved to pixels and shares. Pure.
 
-The order is fixed: crop, fit, chroma key, filters, radius, stroke, shadow, rotate, opacity.
+The order is fixed: crop, fit, chroma key, filters, radius, stroke, shadow, rotate, opacity, blend.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Look:
     rotation: Fraction = Fraction(0)  # degrees clockwise, from 0 to below 360
     filters: Filters = UNFILTERED
     chroma_key: ChromaKey | None = None
+    blend_mode: str = "normal"
     stroke: Stroke | None = None
     shadow: Shadow | None = None
 
@@ -47,7 +48,8 @@ class Look:
     @property
     def see_through(self) -> bool:
         """Whether what is behind the box may be seen, whatever the source is."""
-        return self.rounded or self.drawn_whole or self.chroma_key is not None
+        mixed = self.chroma_key is not None or self.blend_mode != "normal"
+        return self.rounded or self.drawn_whole or mixed
 
     @property
     def masked(self) -> bool:
@@ -80,6 +82,7 @@ def look_of(element: Element, index: int, spec: JobSpec, at: Rectangle, crop: Cr
         rotation=rotation,
         filters=_filters(element.filters),
         chroma_key=element.chroma_key,
+        blend_mode=element.blend_mode,
         stroke=element.stroke,
         shadow=element.shadow,
     )

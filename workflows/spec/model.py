@@ -9,6 +9,11 @@ from typing import Any, Literal
 
 ElementType = Literal["video", "image", "text", "shape", "audio"]
 Fit = Literal["cover", "contain", "fill", "none", "blur-pad"]
+# How a layer's colors meet what is behind it; the names are CSS's where CSS has them.
+BLEND_MODES = (
+    "normal", "multiply", "screen", "overlay", "darken", "lighten", "color-dodge", "color-burn", "hard-light",
+    "soft-light", "difference", "exclusion", "add", "subtract", "linear-light", "vivid-light",
+)  # fmt: skip
 OnShort = Literal["freeze", "loop", "black", "error"]
 Unit = Literal["px", "%", "vw", "vh", "vmin", "vmax"]
 Priority = Literal["low", "normal", "high", "critical"]
@@ -155,6 +160,7 @@ class Element:
     rotation: Fraction = Fraction(0)  # degrees clockwise
     filters: Filters = UNFILTERED
     chroma_key: ChromaKey | None = None
+    blend_mode: str = "normal"
     fill_color: str | None = None  # of a shape
     stroke: Stroke | None = None
     shadow: Shadow | None = None
