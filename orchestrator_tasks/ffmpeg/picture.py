@@ -58,7 +58,8 @@ class Composer:
     def _back(self, scene: Scene) -> Any:
         parts = [self._span(span, scene) for span in scene.back]
         if len(parts) == 1:
-            return parts[0]
+            item = scene.back[0].item
+            return self._on_grid(parts[0], "N") if item and item.skip else parts[0]
         joined = ffmpeg.filter(parts, "concat", n=len(parts), v=1, a=0)
         return self._on_grid(joined, "N")
 

@@ -71,6 +71,9 @@ SCENES: dict[str, Timeline] = {
     "layers may begin before and end after": timeline(
         layer("numbers", start=-3, frames=8), layer("photo", "image", start=6, frames=99, box=box(0, 0, 200, 100))
     ),
+    "a layer that began before the timeline lies behind others": timeline(
+        layer("numbers", start=-5, frames=15), layer("photo", "image", start=2, frames=3, box=box(0, 0, 200, 100))
+    ),
     "fades of a video over another": timeline(
         layer("wide"), layer("numbers", start=1, frames=8, fade_in=4, fade_out=3, box=box(40, 20, 160, 120))
     ),
