@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, within_s: float = 30.0) -> T:
+def until(condition: Callable[[], T], what: str, within_s: float = 60.0) -> T:
     """The first true value of `condition`; fails with `what`, and with the last value, after `within_s`."""
     end = time.monotonic() + within_s
     while not (value := condition()):

@@ -21,8 +21,8 @@ from workflows.settings import load
 from workflows.storage.objects import ObjectStore
 
 CLOCKS = {
-    "LEASE_S": "3", "HEARTBEAT_S": "0.5", "RECONCILE_TICK_S": "0.3", "STALL_S": "4", "REPUBLISH_S": "1",
-    "SOURCE_TIMEOUT_S": "5", "SOURCE_MAX_BYTES": "50000000", "SOURCE_MIN_BYTES_PER_S": "16384",
+    "LEASE_S": "5", "HEARTBEAT_S": "0.5", "RECONCILE_TICK_S": "0.3", "STALL_S": "6", "REPUBLISH_S": "1",
+    "INLINE_WAIT_S": "55", "SOURCE_TIMEOUT_S": "3", "SOURCE_MAX_BYTES": "50000000", "SOURCE_MIN_BYTES_PER_S": "16384",
 }  # fmt: skip
 SMALL = {"RENDER_SLOTS": "2", "RENDER_THREADS": "1", "API_WORKERS": "2"}
 OWN = ("DATABASE_URL", "REDIS_URL", "S3_ENDPOINT_URL", "S3_BUCKET", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

@@ -16,7 +16,7 @@ MIB = 1024**2
 BASE_BYTES = 128 * MIB  # the program, audio, queues between threads
 ENCODER_FRAMES = 60  # lookahead, references and threads of x264, in frames of 1.5 bytes a pixel
 DECODER_FRAMES = 16  # references and frame threads of one video decoder
-KEPT_BYTES = 4  # a pixel of a GIF that waits for its palette
+PALETTE_BYTES = 4  # a pixel of a GIF that waits for its palette
 STILL_COPIES = 2  # RGBA, before and after scaling
 OUTPUT_BITS_PER_PIXEL = 0.25  # noisy pictures at CRF 21; the easy clip above needs 0.11
 # Of codecs that have no such CRF; an easy clip needed 10.5, 4.1, 11 and 0.9 bits.
@@ -26,14 +26,14 @@ PCM_BYTES_PER_S = 192_000
 PCM = frozenset({"prores", "wav"})  # outputs whose sound is not coded
 SOURCE_BYTES_PER_S = 1_250_000  # 10 Mb/s, for sources not fetched yet
 STILL_BYTES = 4 * MIB
-KEPT_BYTES = 200_000_000  # of frames for one loop, at most
+LOOP_BYTES = 200_000_000  # of frames for one loop, at most
 
 
 def memory_bytes(timeline: Timeline, media: Media, codec: str = "h264") -> int:
     """Peak memory of the render."""
     encoder = timeline.width * timeline.height * 1.5 * ENCODER_FRAMES
     if codec == "gif":
-        encoder += min(timeline.frames * prod(timeline.output_size), ONE_PALETTE_PIXELS) * KEPT_BYTES
+        encoder += min(timeline.frames * prod(timeline.output_size), ONE_PALETTE_PIXELS) * PALETTE_BYTES
     return int(BASE_BYTES + encoder + sum(_held(layer, timeline, media) for layer in visible(timeline, media)))
 
 
@@ -60,7 +60,7 @@ def _kept(layer: Layer, timeline: Timeline) -> float:
     """Frames a loop keeps in memory; beyond the compiler's limit it reads its file again instead."""
     if layer.on_short != "loop":
         return 0
-    return min(KEPT_BYTES, (layer.lasts or 1) * on_canvas(layer.box, timeline) * 2.5)
+    return min(LOOP_BYTES, (layer.lasts or 1) * on_canvas(layer.box, timeline) * 2.5)
 
 
 def _file(url: str, timeline: Timeline, media: Media) -> int:
