@@ -220,7 +220,7 @@ class OutputWrong(OrchestratorError):
     """The rendered file fails a check. `details` has the checks."""
 
     code = "output_wrong"
-    remedy = "It is rendered again; send the job id to the operators if it lasts."
+    remedy = "Post the job again to render it anew; send the job id to the operators if it lasts."
 
 
 class StorageFailed(OrchestratorError):
