@@ -1,4 +1,4 @@
-"""validate: the sources answer within the rules, the fonts are here, the codec can be encoded."""
+"""validate: the sources answer within the rules with the right kind of file, and the fonts are here."""
 
 from __future__ import annotations
 
